@@ -1,0 +1,185 @@
+//! What becomes of a job whose call to EC2 failed. Every failure has a decided fate.
+
+use chrono::TimeDelta;
+
+use crate::vocabulary::api_error::{ApiError, NO_ANSWER, NOT_SENT};
+
+/// What an error says about trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// EC2's token bucket is empty, and nothing was executed: the lane waits, and no attempt is used up.
+    Throttle,
+    /// A limit that passes by itself, such as the volume's pending snapshots: the job waits outside its lane, and
+    /// no attempt is used up.
+    Quota,
+    /// Nothing was executed, and the next attempt may succeed.
+    Transient,
+    /// It may have been executed: look again before asking again.
+    Ambiguous,
+    /// The volume is gone, unless EC2 has not heard of it yet.
+    VolumeNotFound,
+    /// No retry mends it: the volume, its key, the permission or the message must be changed by a person.
+    Permanent,
+}
+
+/// The fate of a job after a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Try again in the lane, when the lane may.
+    WaitInLane,
+    /// Try again after this time, outside the lane, as the same attempt.
+    Defer(TimeDelta),
+    /// Try again after this time, outside the lane, as the next attempt.
+    Retry(TimeDelta),
+    /// The world has decided: the volume was deleted after planning.
+    VolumeGone,
+    /// A person must look.
+    DeadLetter,
+}
+
+/// How patient a worker is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Patience {
+    /// Attempts before the dead-letter queue.
+    pub max_attempts: u32,
+    /// The longest wait before the second attempt; it doubles with each attempt.
+    pub base: TimeDelta,
+    /// The longest wait of all.
+    pub cap: TimeDelta,
+    /// How long EC2 is given until Describe shows what Create did, and until the volume's own limits pass: the
+    /// shortest wait after an ambiguous answer.
+    /// <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>
+    pub settle: TimeDelta,
+}
+
+impl Patience {
+    /// The patience of a deployed worker: 15 seconds is also what EC2 asks for between two snapshots of a volume.
+    pub const fn with_attempts(max_attempts: u32) -> Self {
+        Self {
+            max_attempts,
+            base: TimeDelta::seconds(30),
+            cap: TimeDelta::minutes(15),
+            settle: TimeDelta::seconds(15),
+        }
+    }
+}
+
+/// The fate of a job whose attempt number `attempt` failed with `error`. `jitter` lies in 0 to 1 and spreads the
+/// waits ("full jitter": <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+pub fn fate(error: &ApiError, attempt: u32, patience: &Patience, jitter: f64) -> Fate {
+    let class = class(error);
+    let settle_at_least = |wait: TimeDelta| wait.max(patience.settle);
+    match class {
+        Class::Throttle => Fate::WaitInLane,
+        Class::Quota => Fate::Defer(patience.settle + scaled(patience.settle, 3.0 * jitter)),
+        Class::VolumeNotFound if attempt > 1 => Fate::VolumeGone,
+        Class::VolumeNotFound => Fate::Retry(settle_at_least(backoff(attempt, patience, jitter))),
+        Class::Permanent => Fate::DeadLetter,
+        Class::Transient | Class::Ambiguous if attempt >= patience.max_attempts => Fate::DeadLetter,
+        Class::Transient => Fate::Retry(backoff(attempt, patience, jitter)),
+        Class::Ambiguous => Fate::Retry(settle_at_least(backoff(attempt, patience, jitter))),
+    }
+}
+
+fn backoff(attempt: u32, patience: &Patience, jitter: f64) -> TimeDelta {
+    let doublings = attempt.saturating_sub(1).min(20);
+    let longest = patience.base.checked_mul(1 << doublings).unwrap_or(patience.cap);
+    scaled(longest.min(patience.cap), jitter)
+}
+
+fn scaled(time: TimeDelta, factor: f64) -> TimeDelta {
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds of minutes fit")]
+    TimeDelta::milliseconds((time.as_seconds_f64() * factor * 1000.0) as i64)
+}
+
+/// The class of an error, by its code. The codes and what they mean:
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
+///
+/// A code that is not listed is tried again: liveness before thrift when creating. After its attempts it is
+/// dead-lettered with its reason, so that a person sees it.
+pub fn class(error: &ApiError) -> Class {
+    match error.code.as_str() {
+        "RequestLimitExceeded" | "EC2ThrottledException" | "Throttling" | "ThrottlingException" | "ThrottledException"
+        | "RequestThrottled" | "RequestThrottledException" | "TooManyRequestsException" | "SlowDown" => Class::Throttle,
+
+        // EC2 asks for 15 seconds between two snapshots of one volume; often it is our own earlier attempt.
+        "SnapshotCreationPerVolumeRateExceeded" | "ConcurrentSnapshotLimitExceeded" | "PendingSnapshotLimitExceeded"
+        | "ResourceLimitExceeded" | "IncorrectState" | "InvalidState" => Class::Quota,
+
+        "InvalidVolume.NotFound" => Class::VolumeNotFound,
+
+        "CustomerKeyHasBeenRevoked" | "SnapshotLimitExceeded" | "TagLimitExceeded" | "TagPolicyViolation"
+        | "UnauthorizedOperation" | "AccessDenied" | "AuthFailure" | "OptInRequired" | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch" | "IncompleteSignature" | "MissingAuthenticationToken" | "Blocked"
+        | "PendingVerification" | "AccountDisabled" | "UnsupportedOperation" | "Unsupported" | "OperationNotPermitted"
+        | "MissingParameter" | "UnknownParameter" | "ValidationError" | "InvalidAction" | "InvalidTagKey.Malformed"
+        | "InvalidVolumeID.Malformed" => Class::Permanent,
+        code if code.starts_with("KMS") || code.starts_with("InvalidParameter") => Class::Permanent,
+
+        "ConcurrentTagAccess" | "RequestExpired" | "RetryableError" | NOT_SENT => Class::Transient,
+        NO_ANSWER => Class::Ambiguous,
+        _ if error.status.is_some_and(|status| status >= 500) => Class::Ambiguous,
+        _ => Class::Transient,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience::with_attempts(5);
+
+    fn error(code: &str, status: u16) -> ApiError {
+        ApiError {
+            operation: "create a snapshot".into(),
+            code: code.into(),
+            message: String::new(),
+            status: Some(status),
+            request_id: None,
+        }
+    }
+
+    fn check(code: &str, status: u16, attempt: u32, expected: Fate) {
+        assert_eq!(fate(&error(code, status), attempt, &PATIENCE, 0.5), expected, "{code} at attempt {attempt}");
+    }
+
+    #[test]
+    fn every_failure_has_its_fate() {
+        let seconds = TimeDelta::seconds;
+        check("RequestLimitExceeded", 503, 1, Fate::WaitInLane);
+        check("RequestLimitExceeded", 503, 99, Fate::WaitInLane);
+        check("SnapshotCreationPerVolumeRateExceeded", 400, 99, Fate::Defer(TimeDelta::milliseconds(37_500)));
+        check("ConcurrentSnapshotLimitExceeded", 400, 5, Fate::Defer(TimeDelta::milliseconds(37_500)));
+        check("IncorrectState", 400, 5, Fate::Defer(TimeDelta::milliseconds(37_500)));
+        check("InvalidVolume.NotFound", 400, 1, Fate::Retry(seconds(15)));
+        check("InvalidVolume.NotFound", 400, 2, Fate::VolumeGone);
+        check("CustomerKeyHasBeenRevoked", 400, 1, Fate::DeadLetter);
+        check("KMS.DisabledException", 400, 1, Fate::DeadLetter);
+        check("SnapshotLimitExceeded", 400, 1, Fate::DeadLetter);
+        check("UnauthorizedOperation", 403, 1, Fate::DeadLetter);
+        check("InvalidParameterValue", 400, 1, Fate::DeadLetter);
+        check("ConcurrentTagAccess", 400, 1, Fate::Retry(seconds(15)));
+        check("ConcurrentTagAccess", 400, 3, Fate::Retry(seconds(60)));
+        check("ConcurrentTagAccess", 400, 5, Fate::DeadLetter);
+        check("InternalError", 500, 1, Fate::Retry(seconds(15)));
+        check("InternalError", 500, 5, Fate::DeadLetter);
+        check("NoAnswer", 200, 2, Fate::Retry(seconds(30)));
+        check("SomethingNew", 400, 1, Fate::Retry(seconds(15)));
+        check("SomethingNew", 503, 4, Fate::Retry(seconds(120)));
+    }
+
+    #[test]
+    fn what_may_have_been_executed_is_not_asked_for_again_before_ec2_has_settled() {
+        let fate = fate(&error("InternalError", 500), 1, &PATIENCE, 0.0);
+        assert_eq!(fate, Fate::Retry(PATIENCE.settle));
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_cap() {
+        let patience = Patience { max_attempts: u32::MAX, ..PATIENCE };
+        for attempt in [1, 6, 40, u32::MAX - 1] {
+            let Fate::Retry(wait) = fate(&error("InternalError", 500), attempt, &patience, 1.0) else { panic!() };
+            assert!(wait <= PATIENCE.cap, "attempt {attempt} waits {wait}");
+        }
+    }
+}

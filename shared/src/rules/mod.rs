@@ -1,0 +1,7 @@
+//! Pure functions of values and `now`: no I/O, no clock, not async, and a verdict with its reason.
+
+pub mod fate;
+pub mod pace;
+pub mod retention;
+pub mod select;
+pub mod tags;

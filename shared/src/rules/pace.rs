@@ -1,0 +1,103 @@
+//! The pace of a lane: when its next call may start.
+
+use std::time::{Duration, Instant};
+
+/// How fast a lane calls EC2. Whoever holds the lane's batch is alone in it, so that no counter is shared.
+///
+/// Calls start evenly, at most at the lane's rate. A throttled call means that somebody else drinks from the same
+/// bucket: the rate is halved, and comes back with every call that goes through.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    fastest: f64,
+    rate: f64,
+    next: Option<Instant>,
+    slowed: Option<Instant>,
+}
+
+/// After a throttled call the lane rests so long; EC2's bucket refills by five in it.
+const REST: Duration = Duration::from_secs(1);
+/// The slowest pace, as a share of the fastest.
+const SLOWEST: f64 = 0.1;
+/// How much of the fastest rate each call that goes through gives back.
+const RECOVERY: f64 = 0.02;
+
+impl Pace {
+    /// A lane with this many calls a second.
+    pub fn new(calls_per_second: f64) -> Self {
+        Self { fastest: calls_per_second, rate: calls_per_second, next: None, slowed: None }
+    }
+
+    /// When a call that is ready `now` may start. The time is taken: the next call comes later.
+    pub fn reserve(&mut self, now: Instant) -> Instant {
+        let start = self.next.map_or(now, |next| next.max(now));
+        self.next = Some(start + Duration::from_secs_f64(1.0 / self.rate));
+        start
+    }
+
+    /// A call was throttled. Several that were under way together slow the lane once.
+    pub fn throttled(&mut self, now: Instant) {
+        if self.slowed.is_some_and(|slowed| now < slowed + REST) {
+            return;
+        }
+        self.slowed = Some(now);
+        self.rate = (self.rate / 2.0).max(self.fastest * SLOWEST);
+        self.next = Some(self.next.map_or(now, |next| next.max(now)) + REST);
+    }
+
+    /// A call went through.
+    pub fn went_through(&mut self) {
+        self.rate = (self.rate + self.fastest * RECOVERY).min(self.fastest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do: a test measures from it")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn calls_start_evenly_at_the_lanes_rate() {
+        let (start, mut pace) = (start(), Pace::new(4.0));
+        let starts: Vec<_> = (0..5).map(|_| (pace.reserve(start) - start).as_millis()).collect();
+        assert_eq!(starts, [0, 250, 500, 750, 1000]);
+    }
+
+    #[test]
+    fn time_that_passed_unused_is_not_saved_up() {
+        let (start, mut pace) = (start(), Pace::new(4.0));
+        pace.reserve(start);
+        let later = start + Duration::from_secs(60);
+        assert_eq!(pace.reserve(later), later);
+        assert_eq!(pace.reserve(later), later + Duration::from_millis(250));
+    }
+
+    #[test]
+    fn a_throttled_lane_rests_slows_down_once_and_comes_back() {
+        let (start, mut pace) = (start(), Pace::new(4.0));
+        pace.reserve(start);
+        for _ in 0..5 {
+            pace.throttled(start);
+        }
+        assert_eq!((pace.reserve(start) - start).as_millis(), 1250);
+        assert_eq!((pace.reserve(start) - start).as_millis(), 1750, "two calls a second now");
+        for _ in 0..100 {
+            pace.went_through();
+        }
+        let next = pace.reserve(start);
+        assert_eq!(pace.reserve(start) - next, Duration::from_millis(250));
+    }
+
+    #[test]
+    fn a_lane_never_stops() {
+        let (start, mut pace) = (start(), Pace::new(4.0));
+        for second in 0..1000 {
+            pace.throttled(start + Duration::from_secs(second));
+        }
+        let next = pace.reserve(start + Duration::from_secs(5000));
+        assert!(pace.reserve(next) - next <= Duration::from_millis(2500));
+    }
+}

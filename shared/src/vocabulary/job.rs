@@ -1,0 +1,340 @@
+//! A job: one volume, one slot. The message on the jobs queue, version 1.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::policy::Role;
+use super::problem::Problem;
+use super::retain::RetainRule;
+use super::slot::Slot;
+
+/// The version of the job message that this program writes, and the newest that it reads.
+pub const VERSION: u64 = 1;
+
+/// What to do with one volume in one slot. It carries all that the worker needs, so that nothing else
+/// holds configuration. An older worker refuses a newer [`VERSION`]; fields may be added within a version
+/// only where an older worker may leave them out of account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// [`VERSION`].
+    pub version: u64,
+    /// What to do.
+    pub action: Action,
+    /// The job id: the same for the same policy, action, account, Region, volume and slot.
+    #[serde(rename = "job")]
+    pub id: String,
+    /// The policy's name.
+    pub policy: String,
+    /// The run's slot.
+    pub slot: Slot,
+    /// The twelve digits of the account that owns the volume.
+    pub account: String,
+    /// The volume's Region.
+    pub region: String,
+    /// `vol-…`
+    pub volume: String,
+    /// `i-…`, where the volume is attached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// The device, where the volume is attached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// The retain rule that the snapshot is made under.
+    pub retain: RetainRule,
+    /// Whose days and weeks the retain rule counts. Left out, it is UTC.
+    #[serde(default = "utc", skip_serializing_if = "is_utc")]
+    pub time_zone: Tz,
+    /// The role to assume in the volume's account. Left out, the worker's own credentials serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Tags for the snapshot besides `snapkeep:*`: chosen and limited by the planner.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Which attempt this is, from 1.
+    #[serde(default = "first_attempt")]
+    pub attempt: u32,
+    /// Not to be tried before this time: set while the job waits under its own message group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
+    /// Why the last attempt failed. In the dead-letter queue: why the job is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Take a snapshot of the volume.
+    Snapshot,
+}
+
+/// Why a job failed, in AWS's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// AWS's error code, or ours for a call without an answer (see `api_error`).
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+    /// AWS's request id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// When the first attempt failed.
+    pub first: DateTime<Utc>,
+    /// When the last attempt failed.
+    pub last: DateTime<Utc>,
+}
+
+/// A lane: the jobs that share one token bucket of EC2. SQS hands out one batch of it at a time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane {
+    /// Twelve digits.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// What its jobs do.
+    pub action: Action,
+}
+
+/// The parts of a job's identity.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the fields of Job, borrowed")]
+pub struct Identity<'a> {
+    pub policy: &'a str,
+    pub action: Action,
+    pub account: &'a str,
+    pub region: &'a str,
+    pub volume: &'a str,
+    pub slot: Slot,
+}
+
+impl Identity<'_> {
+    /// The job id: 20 hexadecimal digits of the SHA-256 of the parts, so that it fits a tag, a message group
+    /// and a table, and 10⁹ jobs collide with a chance of one in a million.
+    pub fn job_id(&self) -> String {
+        let Self { policy, action, account, region, volume, slot } = self;
+        let digest = Sha256::digest(format!("{policy}\n{action}\n{account}\n{region}\n{volume}\n{slot}"));
+        digest.iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Job {
+    /// Reads a message body. What cannot be read is refused by the field's name, and never half-read.
+    pub fn parse(body: &str) -> Result<Self, Problem> {
+        let value: Value = serde_json::from_str(body).map_err(|_| {
+            Problem::value("body", &body, "a JSON object, the job message of version 1")
+        })?;
+        check_version(&value)?;
+        let job = Self::deserialize(&value).map_err(|error| {
+            Problem::value("body", &value, &format!("a job message of version 1 ({error})"))
+        })?;
+        job.check()?;
+        Ok(job)
+    }
+
+    /// The message body.
+    pub fn body(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The lane that the job's first attempt travels in.
+    pub fn lane(&self) -> Lane {
+        Lane { account: self.account.clone(), region: self.region.clone(), action: self.action }
+    }
+
+    /// What an operator reads first: `vol-0abc in eu-west-1`.
+    pub fn place(&self) -> String {
+        format!("{} in {}", self.volume, self.region)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        let id_is_plain = self.id.bytes().all(|byte| byte.is_ascii_graphic());
+        if self.id.is_empty() || self.id.len() > 100 || !id_is_plain {
+            return Err(Problem::value("job", &self.id, "1 to 100 printable ASCII characters"));
+        }
+        if !is_account(&self.account) {
+            return Err(Problem::value("account", &self.account, ACCOUNT));
+        }
+        if !is_region(&self.region) {
+            return Err(Problem::value("region", &self.region, REGION));
+        }
+        if !is_resource_id(&self.volume, "vol-") {
+            return Err(Problem::value("volume", &self.volume, "a volume id such as vol-0123456789abcdef0"));
+        }
+        if let Some(instance) = self.instance.as_deref().filter(|id| !is_resource_id(id, "i-")) {
+            return Err(Problem::value("instance", &instance, "an instance id such as i-0123456789abcdef0"));
+        }
+        if self.attempt == 0 {
+            return Err(Problem::value("attempt", &self.attempt, "1 or more"));
+        }
+        Ok(())
+    }
+}
+
+/// A newer message is refused, not half-understood: the worker that can read it is still to be deployed.
+fn check_version(value: &Value) -> Result<(), Problem> {
+    let Some(fields) = value.as_object() else {
+        return Err(Problem::value("body", value, "a JSON object, the job message of version 1"));
+    };
+    match fields.get("version").map(|version| (version.as_u64(), version)) {
+        Some((Some(VERSION), _)) => Ok(()),
+        Some((_, version)) => Err(Problem::value("version", version, "1; a newer message needs a newer worker")),
+        None => Err(Problem::missing("version", "1")),
+    }
+}
+
+/// What an account id looks like.
+pub const ACCOUNT: &str = "the twelve digits of an AWS account";
+/// What a Region looks like.
+pub const REGION: &str = "a Region such as eu-central-1";
+
+/// Whether `text` is the twelve digits of an account.
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether `text` has the form of a Region: `eu-central-1`, `us-gov-west-1`.
+pub fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let Some((number, words)) = parts.split_last() else { return false };
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    text.len() <= 32
+        && words.len() >= 2
+        && words.iter().all(is_word)
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// EC2's ids are a prefix and 8 or 17 hexadecimal digits:
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>
+fn is_resource_id(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|digits| {
+        (8..=17).contains(&digits.len())
+            && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+fn utc() -> Tz {
+    Tz::UTC
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_utc(time_zone: &Tz) -> bool {
+    *time_zone == Tz::UTC
+}
+
+fn first_attempt() -> u32 {
+    1
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Snapshot => "snapshot",
+        })
+    }
+}
+
+/// The SQS `MessageGroupId` of the lane.
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.account, self.region, self.action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The message of version 1 as the first release wrote it: it must be readable for ever.
+    const VERSION_1: &str = r#"{"version":1,"action":"snapshot","job":"2f0c7e1a9b3d4c5e6f70","policy":"daily",
+        "slot":"2026-11-20T02:00:00Z","account":"123456789012","region":"eu-central-1",
+        "volume":"vol-0123456789abcdef0","instance":"i-0123456789abcdef0","device":"/dev/sda1",
+        "retain":"7d","tags":{"Name":"db","Interval":"Daily"},"attempt":1}"#;
+
+    #[test]
+    fn the_message_of_version_1_is_read() {
+        let job = Job::parse(VERSION_1).unwrap();
+        assert_eq!(job.lane().to_string(), "123456789012/eu-central-1/snapshot");
+        assert_eq!(job.retain.to_string(), "7d");
+        assert_eq!(job.time_zone, Tz::UTC);
+        assert_eq!(job.attempt, 1);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut job = Job::parse(VERSION_1).unwrap();
+        job.time_zone = Tz::Europe__Zurich;
+        job.not_before = Some(job.slot.time());
+        assert_eq!(Job::parse(&job.body()), Ok(job));
+    }
+
+    #[test]
+    fn a_field_added_later_is_left_out_of_account() {
+        let newer = VERSION_1.replace(r#""attempt":1"#, r#""attempt":2,"colour":"blue""#);
+        assert_eq!(Job::parse(&newer).unwrap().attempt, 2);
+    }
+
+    fn check_refused(from: &str, to: &str, field: &str, allowed: &str) {
+        let body = VERSION_1.replace(from, to);
+        assert_ne!(body, VERSION_1, "{from} is not in the message");
+        let problem = Job::parse(&body).unwrap_err();
+        assert_eq!(problem.field, field, "{problem}");
+        assert!(problem.allowed.contains(allowed), "{problem}");
+    }
+
+    #[test]
+    fn an_unreadable_message_is_refused_by_its_field() {
+        check_refused(r#""version":1"#, r#""version":2"#, "version", "newer worker");
+        check_refused(r#""version":1"#, r#""version":"1""#, "version", "newer worker");
+        check_refused(r#""version":1,"#, "", "version", "1");
+        check_refused(r#""action":"snapshot""#, r#""action":"destroy""#, "body", "snapshot");
+        check_refused("vol-0123456789abcdef0", "vol-*", "volume", "vol-0123456789abcdef0");
+        check_refused("vol-0123456789abcdef0", "snap-0123456789abcdef0", "volume", "vol-0123456789abcdef0");
+        check_refused("i-0123456789abcdef0", "server", "instance", "i-0123456789abcdef0");
+        check_refused("123456789012", "12345", "account", "twelve digits");
+        check_refused("eu-central-1", "Frankfurt", "region", "eu-central-1");
+        check_refused("eu-central-1", "169.254.169.254", "region", "eu-central-1");
+        check_refused(r#""attempt":1"#, r#""attempt":0"#, "attempt", "1 or more");
+        check_refused("2f0c7e1a9b3d4c5e6f70", "", "job", "printable");
+        check_refused("2026-11-20T02:00:00Z", "yesterday", "body", "2026-11-20T02:00:00Z");
+        check_refused(r#""retain":"7d""#, r#""retain":"7 days""#, "body", "forever");
+        check_refused(r#""policy":"daily","#, "", "body", "missing field `policy`");
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for body in ["", "hello", "[]", "null", "\u{0}", "{\"version\":1", "\"{}\""] {
+            assert_eq!(Job::parse(body).unwrap_err().field, "body", "{body:?}");
+        }
+    }
+
+    #[test]
+    fn the_job_id_is_the_same_for_the_same_work_and_another_for_any_other() {
+        let base = Identity {
+            policy: "daily",
+            action: Action::Snapshot,
+            account: "123456789012",
+            region: "eu-central-1",
+            volume: "vol-0123456789abcdef0",
+            slot: "2026-11-20T02:00:00Z".parse().unwrap(),
+        };
+        assert_eq!(base.job_id(), "f58f685e46195291604e", "a release must not change the ids of running jobs");
+        let others = [
+            Identity { policy: "hourly", ..base },
+            Identity { account: "123456789013", ..base },
+            Identity { region: "eu-west-1", ..base },
+            Identity { volume: "vol-0123456789abcdef1", ..base },
+            Identity { slot: "2026-11-21T02:00:00Z".parse().unwrap(), ..base },
+        ];
+        for other in others {
+            assert_ne!(other.job_id(), base.job_id(), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The words of the pipeline, as plain values: no I/O, no clock, no SDK.
+
+pub mod api_error;
+pub mod inventory;
+pub mod job;
+pub mod policy;
+pub mod problem;
+pub mod report;
+pub mod retain;
+pub mod selection;
+pub mod slot;
+pub mod tag;

@@ -1,0 +1,108 @@
+//! A report: something that a person should hear of. The message on the reports queue, version 1.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::job::{Failure, Job};
+use super::slot::Slot;
+use super::tag;
+
+/// The version of the report message that this program writes.
+pub const VERSION: u64 = 1;
+
+/// Something that a person should hear of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "kebab-case")]
+pub enum Report {
+    /// A job went to the dead-letter queue.
+    DeadLetter(DeadLetter),
+    /// A message on the jobs queue could not be read; it went to the dead-letter queue as it is.
+    Unreadable(Unreadable),
+    /// A run could not be planned, or not everywhere.
+    Planning(Planning),
+}
+
+/// A job that went to the dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// [`VERSION`].
+    pub version: u64,
+    /// The job id.
+    pub job: String,
+    /// The policy's name.
+    pub policy: String,
+    /// The run's slot.
+    pub slot: Slot,
+    /// The account.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// `vol-…`
+    pub volume: String,
+    /// `i-…`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// The snapshot's `Name`, to be recognised by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// Why, and since when.
+    pub failure: Failure,
+}
+
+/// A message on the jobs queue that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// [`VERSION`].
+    pub version: u64,
+    /// The SQS message id.
+    pub message_id: String,
+    /// What is wrong with it: field, value and what is allowed.
+    pub problem: String,
+    /// When it was read.
+    pub at: DateTime<Utc>,
+}
+
+/// A run that could not be planned, or not everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planning {
+    /// [`VERSION`].
+    pub version: u64,
+    /// The policy's name, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The run's slot, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
+    /// What went wrong, a sentence each.
+    pub problems: Vec<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl DeadLetter {
+    /// The report on `job`, which failed for the last time as `failure` says.
+    pub fn of(job: &Job, failure: &Failure) -> Self {
+        Self {
+            version: VERSION,
+            job: job.id.clone(),
+            policy: job.policy.clone(),
+            slot: job.slot,
+            account: job.account.clone(),
+            region: job.region.clone(),
+            volume: job.volume.clone(),
+            instance: job.instance.clone(),
+            name: job.tags.get(tag::NAME).cloned(),
+            attempts: job.attempt,
+            failure: failure.clone(),
+        }
+    }
+}
+
+impl Report {
+    /// The message body.
+    pub fn body(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
