@@ -1,0 +1,85 @@
+//! Answers in EC2's and STS's XML.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode, header};
+use serde::Serialize;
+
+/// A call that was refused: EC2's code and message, and the HTTP status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub status: u16,
+    pub code: String,
+    pub message: String,
+}
+
+/// A list as EC2 writes it: `<volumeSet><item>…</item></volumeSet>`.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Set<T> {
+    pub item: Vec<T>,
+}
+
+/// What every EC2 answer has besides its own fields.
+#[derive(Serialize)]
+pub(crate) struct Answer<T> {
+    #[serde(rename = "@xmlns")]
+    pub xmlns: &'static str,
+    #[serde(rename = "requestId")]
+    pub request_id: String,
+    #[serde(flatten)]
+    pub fields: T,
+}
+
+impl Refusal {
+    pub fn new(status: u16, code: &str, message: &str) -> Self {
+        Self { status, code: code.into(), message: message.into() }
+    }
+
+    /// A mistake of the caller's: HTTP 400.
+    pub fn client(code: &str, message: impl Into<String>) -> Self {
+        Self { status: 400, code: code.into(), message: message.into() }
+    }
+}
+
+/// A successful answer: `xml` as it is.
+pub(crate) fn success(xml: String) -> Response<Body> {
+    response(StatusCode::OK, xml)
+}
+
+/// EC2's error document, which STS's clients read as well.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html#api-error-response>
+pub(crate) fn refused(refusal: &Refusal, service: &str, request_id: &str) -> Response<Body> {
+    let (code, message) = (escaped(&refusal.code), escaped(&refusal.message));
+    let xml = match service {
+        "sts" => format!(
+            "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
+             <Code>{code}</Code><Message>{message}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        ),
+        _ => format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code>\
+             <Message>{message}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>"
+        ),
+    };
+    response(StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), xml)
+}
+
+/// `fields` as the answer to `action`.
+pub(crate) fn ec2<T: Serialize>(action: &str, request_id: &str, fields: T) -> Result<String, Refusal> {
+    let answer =
+        Answer { xmlns: "http://ec2.amazonaws.com/doc/2016-11-15/", request_id: request_id.into(), fields };
+    xml(&format!("{action}Response"), &answer)
+}
+
+pub(crate) fn xml<T: Serialize>(root: &str, value: &T) -> Result<String, Refusal> {
+    quick_xml::se::to_string_with_root(root, value).map_err(|error| Refusal::new(500, "InternalError", &error.to_string()))
+}
+
+fn escaped(text: &str) -> String {
+    quick_xml::escape::escape(text).into_owned()
+}
+
+fn response(status: StatusCode, xml: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(xml));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/xml;charset=UTF-8"));
+    response
+}
