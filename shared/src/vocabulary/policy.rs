@@ -77,7 +77,7 @@ pub enum Account {
 }
 
 /// A role to assume in another account.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Role {
     /// `arn:aws:iam::123456789012:role/snapkeep`
     pub arn: String,

@@ -1,0 +1,101 @@
+//! A policy in, one job for each volume out, from every Region of every account at once.
+
+use std::pin::pin;
+
+use futures::{TryStreamExt, future};
+use shared::aws::Aws;
+use shared::aws::ec2::Ec2;
+use shared::vocabulary::api_error::ApiError;
+use shared::vocabulary::job::Job;
+use shared::vocabulary::policy::{Account, Policy, Regions};
+use shared::vocabulary::selection::{AttachmentState, Resource, TagMatch};
+use tokio::sync::mpsc::Sender;
+
+use crate::summary::{RegionSummary, Summary};
+use crate::survey::{Place, Survey};
+
+/// Plans a run of `policy`: sends its jobs to `jobs` as they are found, and gives a summary.
+///
+/// All Regions send into one channel, which serves those that wait in turn: so the lanes come out interleaved, and
+/// no more jobs are held than the channel does. A Region that fails is in the summary, and does not stop the others.
+pub async fn plan(aws: &Aws, policy: &Policy, default_regions: &Regions, jobs: Sender<Job>) -> Summary {
+    let mut summary = Summary {
+        policy: policy.name.clone(),
+        slot: policy.slot,
+        jobs: 0,
+        regions: Vec::new(),
+        errors: Vec::new(),
+    };
+    let regions = policy.regions.as_ref().unwrap_or(default_regions);
+    let places = future::join_all(policy.accounts.iter().map(|account| places(aws, account, regions))).await;
+    let (found, failed): (Vec<_>, Vec<_>) = places.into_iter().partition(Result::is_ok);
+    summary.errors = failed.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+    let places = found.into_iter().flatten().flatten();
+    let planned = places.map(|place| plan_region(aws, policy, place, jobs.clone()));
+    summary.regions = future::join_all(planned).await;
+    summary.jobs = summary.regions.iter().map(|region| region.jobs).sum();
+    summary
+}
+
+async fn places(aws: &Aws, account: &Account, regions: &Regions) -> Result<Vec<Place>, ApiError> {
+    let role = match account {
+        Account::Own => None,
+        Account::Assumed(role) => Some(role),
+    };
+    let id = aws.account_id(account).await?;
+    let regions = match regions {
+        Regions::These(regions) => regions.clone(),
+        Regions::All => aws.ec2(role, aws.home_region()).await?.enabled_regions().await?,
+    };
+    Ok(regions.into_iter().map(|region| Place { account: id.clone(), role: role.cloned(), region }).collect())
+}
+
+async fn plan_region(aws: &Aws, policy: &Policy, place: Place, jobs: Sender<Job>) -> RegionSummary {
+    let ec2 = aws.ec2(place.role.as_ref(), &place.region).await;
+    let mut survey = Survey::new(policy, place);
+    let read = match ec2 {
+        Ok(ec2) => read_region(&ec2, policy, &mut survey, &jobs).await,
+        Err(error) => Err(error),
+    };
+    survey.finish(read.err().map(|error| error.to_string()))
+}
+
+/// Reads the instances, then the volumes page by page, and sends the jobs of each page before the next is read.
+async fn read_region(ec2: &Ec2, policy: &Policy, survey: &mut Survey<'_>, jobs: &Sender<Job>) -> Result<(), ApiError> {
+    let (instance_tags, volume_tags, state) = match policy.select.resource {
+        Resource::Instance => (&policy.select.tags, &TagMatch::default(), Some("in-use")),
+        Resource::Volume(state) => (&TagMatch::default(), &policy.select.tags, state_filter(state)),
+    };
+    let mut instances = pin!(ec2.instances(instance_tags));
+    while let Some(page) = instances.try_next().await? {
+        survey.add_instances(page);
+    }
+    if survey.needs_no_volumes() {
+        return Ok(());
+    }
+    let mut volumes = pin!(ec2.volumes(volume_tags, state));
+    while let Some(page) = volumes.try_next().await? {
+        for volume in page {
+            send(jobs, survey.add_volume(volume)).await;
+        }
+    }
+    for job in survey.add_unlisted_volumes() {
+        send(jobs, Some(job)).await;
+    }
+    Ok(())
+}
+
+fn state_filter(state: AttachmentState) -> Option<&'static str> {
+    match state {
+        AttachmentState::Any => None,
+        AttachmentState::InUse => Some("in-use"),
+        AttachmentState::Available => Some("available"),
+    }
+}
+
+/// The receiver lives as long as the plan does; were it gone, nobody would want the job.
+async fn send(jobs: &Sender<Job>, job: Option<Job>) {
+    if let Some(job) = job {
+        let _ = jobs.send(job).await;
+    }
+}
