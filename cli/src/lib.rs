@@ -1,1 +1,88 @@
-//! x
+//! `snapkeep`, the operator's tool: the same planner and worker, from a terminal.
+//!
+//! One file for each command; [`in_process`] is what stands in the place of SQS when no stack is deployed.
+
+mod demo;
+pub mod exit;
+mod in_process;
+mod outcome;
+mod plan;
+mod policy;
+mod progress;
+mod run;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// EBS snapshots done right: every volume that a policy selects gets exactly one verdict.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part.
+#[derive(Debug, Parser)]
+#[command(name = "snapkeep", version)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Command,
+    /// Log what happens to standard error, line by line.
+    #[arg(long, short, global = true)]
+    verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See it work in half a minute: a small fleet in a simulated EC2, no AWS account needed.
+    Demo(demo::Options),
+    /// Show what a policy would back up, and do nothing.
+    Plan(plan::Options),
+    /// Plan and back up from this machine, with no stack deployed.
+    Run(run::Options),
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    /// Exit code 2.
+    #[error("the policy was refused, nothing was done: {0}")]
+    Policy(#[from] shared::vocabulary::problem::Problem),
+    /// Exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Options {
+    /// Whether logs are wanted.
+    pub fn verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Does what was asked for, and says how it ended.
+    pub async fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Demo(options) => options.run().await,
+            Command::Plan(options) => options.run().await,
+            Command::Run(options) => options.run().await,
+        };
+        let (code, error) = match result {
+            Ok(code) => return ExitCode::from(code),
+            Err(error @ (Error::Policy(_) | Error::Usage(_))) => (exit::USAGE, error),
+            Err(error @ Error::Failed(_)) => (exit::FAILED, error),
+        };
+        eprintln!("snapkeep: {error}");
+        ExitCode::from(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+}

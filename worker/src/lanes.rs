@@ -67,14 +67,14 @@ impl Lanes {
         lane: Lane,
         role: Option<Role>,
         jobs: Vec<Job>,
-        clock: &'a Clock,
+        clock: Clock,
         stop: Instant,
     ) -> impl Stream<Item = (Job, Step)> + 'a {
         let begin = async move {
             match self.look(&lane, role.as_ref(), &jobs).await {
                 Ok((ec2, done)) => self.create_missing(lane, ec2, done, jobs, clock, stop).boxed_local(),
                 Err(error) => {
-                    let step = move |job: Job| (job.clone(), self.failed(&job, &error, clock).unwrap_or(Step::HandedBack));
+                    let step = move |job: Job| (job.clone(), self.failed(&job, &error, &clock).unwrap_or(Step::HandedBack));
                     stream::iter(jobs).map(step).boxed_local()
                 }
             }
@@ -102,7 +102,7 @@ impl Lanes {
         ec2: Ec2,
         done: BTreeMap<String, String>,
         jobs: Vec<Job>,
-        clock: &'a Clock,
+        clock: Clock,
         stop: Instant,
     ) -> impl Stream<Item = (Job, Step)> + 'a {
         let attempts = jobs.into_iter().map(move |job| {
@@ -110,7 +110,7 @@ impl Lanes {
             async move {
                 let step = match done {
                     Some(snapshot) => Step::Finished(Outcome::AlreadyThere(snapshot)),
-                    None => self.create_or_panic(&lane, &ec2, &job, clock, stop).await,
+                    None => self.create_or_panic(&lane, &ec2, &job, &clock, stop).await,
                 };
                 (job, step)
             }
@@ -158,6 +158,11 @@ impl Lanes {
                 },
             }
         }
+    }
+
+    /// The pace of a lane that was called in.
+    pub fn pace(&self, lane: &Lane) -> Option<Pace> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner).get(lane).cloned()
     }
 
     fn paced<T>(&self, lane: &Lane, step: impl FnOnce(&mut Pace, std::time::Instant) -> T) -> T {

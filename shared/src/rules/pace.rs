@@ -12,6 +12,7 @@ pub struct Pace {
     rate: f64,
     next: Option<Instant>,
     slowed: Option<Instant>,
+    throttled_calls: u64,
 }
 
 /// After a throttled call the lane rests so long; EC2's bucket refills by five in it.
@@ -24,7 +25,7 @@ const RECOVERY: f64 = 0.02;
 impl Pace {
     /// A lane with this many calls a second.
     pub fn new(calls_per_second: f64) -> Self {
-        Self { fastest: calls_per_second, rate: calls_per_second, next: None, slowed: None }
+        Self { fastest: calls_per_second, rate: calls_per_second, next: None, slowed: None, throttled_calls: 0 }
     }
 
     /// When a call that is ready `now` may start. The time is taken: the next call comes later.
@@ -36,12 +37,23 @@ impl Pace {
 
     /// A call was throttled. Several that were under way together slow the lane once.
     pub fn throttled(&mut self, now: Instant) {
+        self.throttled_calls += 1;
         if self.slowed.is_some_and(|slowed| now < slowed + REST) {
             return;
         }
         self.slowed = Some(now);
         self.rate = (self.rate / 2.0).max(self.fastest * SLOWEST);
         self.next = Some(self.next.map_or(now, |next| next.max(now)) + REST);
+    }
+
+    /// The present pace, in calls per second.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// How many calls were throttled so far.
+    pub fn throttled_calls(&self) -> u64 {
+        self.throttled_calls
     }
 
     /// A call went through.

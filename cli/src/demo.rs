@@ -1,0 +1,158 @@
+//! `snapkeep demo`: the whole way of a backup on a simulated EC2, with the planner and the worker that are deployed.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+use notifier::digest::{Alert, News, Subject, alerts};
+use serde_json::json;
+use shared::aws::Aws;
+use shared::config;
+use shared::rules::fate::Patience;
+use shared::vocabulary::policy::{Policy, Regions};
+use shared::vocabulary::report::Report;
+use simulator::faults::Fault;
+use simulator::fleet::{Fleet, tags};
+use simulator::limits::Limit;
+use simulator::server::Server;
+use simulator::world::World;
+use worker::lanes::Lanes;
+
+use crate::outcome::Verdicts;
+use crate::plan::{collect, plan_text};
+use crate::run::back_up;
+use crate::{Error, exit};
+
+/// See it work in half a minute: a small fleet in a simulated EC2, no AWS account needed.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Volumes in each Region [default: 24, 16 and 10].
+    #[arg(long)]
+    volumes: Option<usize>,
+    /// The Regions. In the last of several, another program drinks from EC2's bucket.
+    #[arg(long, value_delimiter = ',', default_value = "eu-central-1,us-east-1,ap-southeast-2")]
+    regions: Vec<String>,
+}
+
+const ACCOUNT: &str = "123456789012";
+const VOLUMES: [usize; 3] = [24, 16, 10];
+/// What a neighbour leaves of EC2's 100 calls and 5 a second.
+const LEFT_BY_A_NEIGHBOUR: Limit = Limit { capacity: 2.0, refill: 1.5 };
+
+impl Options {
+    #[expect(clippy::disallowed_methods, reason = "the edge: this is where `now` comes from")]
+    pub async fn run(self) -> Result<u8, Error> {
+        let now = Utc::now();
+        let policy = policy(now)?;
+        let regions = Regions::These(self.regions.clone());
+        let server = Server::start_local(World::default()).await;
+        let server = server.map_err(|error| Error::Failed(format!("could not start the simulator: {error}")))?;
+        let calamities = self.build(&server.world);
+        let aws = Aws::at_endpoint(&server.url, ACCOUNT).await;
+
+        heading("A simulated EC2, with EC2's limits");
+        println!("{} speaks EC2's API. In it:", server.url);
+        calamities.iter().for_each(|calamity| println!("  - {calamity}"));
+
+        heading("The plan: snapkeep plan --tag Backup=true --retain 7d");
+        let (summary, jobs) = collect(&aws, &policy, &regions).await;
+        println!("{}", plan_text(&summary, &jobs, 8));
+
+        heading("The run: snapkeep run --tag Backup=true --retain 7d");
+        let lanes = Lanes::new(Aws::at_endpoint(&server.url, ACCOUNT).await, lanes());
+        let run = back_up(&aws, &lanes, &policy, &regions, now).await;
+        println!("{}", run.verdicts.text());
+
+        heading("The alert that the people get by e-mail");
+        alert(&run.verdicts).iter().for_each(|alert| println!("Subject: {}\n\n{}", alert.subject, alert.text));
+
+        heading("What EC2 saw");
+        println!("{}", self.what_ec2_saw(&server.world));
+
+        heading("What to type next");
+        println!("With your own account: look first, it changes nothing.\n");
+        println!("  export AWS_PROFILE=…");
+        println!("  cargo run -p cli -- plan --tag Backup=true --retain 7d --regions eu-central-1");
+        println!("  cargo run -p cli -- run  --tag Backup=true --retain 7d --regions eu-central-1");
+        let is_shown = run.summary.is_some() && run.verdicts.open() == 0;
+        Ok(if is_shown { exit::DONE } else { exit::PARTLY })
+    }
+
+    /// Fills the world, and says what is wrong in it.
+    fn build(&self, world: &World) -> Vec<String> {
+        world.settings().regions.clone_from(&self.regions);
+        world.settings().completes_after = TimeDelta::seconds(3);
+        let fleets = self.regions.iter().zip(VOLUMES.into_iter().cycle()).map(|(region, volumes)| {
+            let volumes = self.volumes.unwrap_or(volumes);
+            let made = Fleet::new(ACCOUNT, region, volumes).build(world);
+            world.add_instance(ACCOUNT, region, tags(&[("Name", "scratch"), ("Backup", "false")]), 1);
+            (region, made)
+        });
+        let fleets: Vec<_> = fleets.collect();
+        let mut calamities = vec!["a server tagged Backup=false in each Region, which must be left alone".into()];
+        if let [(_, volumes), ..] = fleets.as_slice()
+            && let [_, revoked, failing, ..] = volumes.as_slice()
+        {
+            let message = "The KMS key arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab \
+                           used by the volume cannot be accessed.";
+            let fault = Fault::on("CreateSnapshot", 400, "CustomerKeyHasBeenRevoked", message);
+            world.faults().set(fault.for_volume(revoked));
+            calamities.push(format!("{revoked}: somebody has revoked its key, for good"));
+            let fault = Fault::on("CreateSnapshot", 500, "InternalError", "An internal error has occurred");
+            world.faults().set(fault.for_volume(failing).times(2));
+            calamities.push(format!("{failing}: EC2 answers with an internal error, twice"));
+        }
+        if let [_, .., (region, _)] = fleets.as_slice() {
+            world.set_limit("CreateSnapshot", Some(region), LEFT_BY_A_NEIGHBOUR);
+            calamities.push(format!("{region}: another program drinks from EC2's bucket, so that EC2 throttles us"));
+        }
+        calamities
+    }
+
+    fn what_ec2_saw(&self, world: &World) -> String {
+        let counters = world.counters();
+        let mut lines: Vec<String> = Vec::new();
+        for (action, count) in counters.by_action() {
+            lines.push(format!("{action:18} {:>6} calls, {} throttled ({:.1} %)", count.calls, count.throttled, share(count)));
+        }
+        for region in &self.regions {
+            let count = counters.region(region, "CreateSnapshot");
+            lines.push(format!("  {region}: {} CreateSnapshot calls, {} throttled ({:.1} %)", count.calls, count.throttled, share(count)));
+        }
+        let snapshots = world.snapshots();
+        let completed = snapshots.iter().filter(|snapshot| snapshot.state == "completed").count();
+        let pending = snapshots.len() - completed;
+        lines.push(format!("{} snapshots: {completed} completed, {pending} pending", snapshots.len()));
+        lines.join("\n")
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+fn share(count: simulator::counters::Count) -> f64 {
+    100.0 * count.throttled as f64 / count.calls.max(1) as f64
+}
+
+fn policy(now: DateTime<Utc>) -> Result<Policy, Error> {
+    let policy = json!({
+        "action": "snapshot", "policy": "daily", "select": {"tags": {"Backup": ["true"]}}, "retain": "7d",
+        "tags": {"Interval": "Daily"},
+    });
+    Ok(Policy::parse(&policy, now)?)
+}
+
+/// The defaults, with shorter waits: nobody watches a back-off of minutes.
+fn lanes() -> config::Lanes {
+    let defaults = config::Lanes::default();
+    let patience = Patience { base: TimeDelta::seconds(2), settle: TimeDelta::seconds(1), ..defaults.patience };
+    config::Lanes { patience, ..defaults }
+}
+
+fn alert(verdicts: &Verdicts) -> Vec<Alert> {
+    let news = verdicts.failed.iter().map(|letter| News {
+        message: letter.job.clone(),
+        subject: Subject::Report(Report::DeadLetter(letter.clone())),
+    });
+    alerts(news.collect())
+}
+
+fn heading(text: &str) {
+    println!("\n── {text} ──\n");
+}
