@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use futures::{TryStreamExt, future};
+use futures::{Stream, TryStreamExt, future};
 use shared::aws::Aws;
 use shared::aws::ec2::Ec2;
 use shared::vocabulary::api_error::ApiError;
@@ -10,9 +10,14 @@ use shared::vocabulary::job::Job;
 use shared::vocabulary::policy::{Account, Policy, Regions};
 use shared::vocabulary::selection::{AttachmentState, Resource, TagMatch};
 use tokio::sync::mpsc::Sender;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::summary::{RegionSummary, Summary};
 use crate::survey::{Place, Survey};
+
+/// A page of a thousand volumes takes megabytes as XML and as values: thirty of them at once would be most of a small
+/// Lambda's memory. All Regions are read at once, and take turns at holding a page.
+const PAGES_AT_ONCE: usize = 8;
 
 /// Plans a run of `policy`: sends its jobs to `jobs` as they are found, and gives a summary.
 ///
@@ -31,7 +36,8 @@ pub async fn plan(aws: &Aws, policy: &Policy, default_regions: &Regions, jobs: S
     let (found, failed): (Vec<_>, Vec<_>) = places.into_iter().partition(Result::is_ok);
     summary.errors = failed.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
     let places = found.into_iter().flatten().flatten();
-    let planned = places.map(|place| plan_region(aws, policy, place, jobs.clone()));
+    let pages = &Semaphore::new(PAGES_AT_ONCE);
+    let planned = places.map(|place| plan_region(aws, policy, place, pages, jobs.clone()));
     summary.regions = future::join_all(planned).await;
     summary.jobs = summary.regions.iter().map(|region| region.jobs).sum();
     summary
@@ -50,31 +56,37 @@ async fn places(aws: &Aws, account: &Account, regions: &Regions) -> Result<Vec<P
     Ok(regions.into_iter().map(|region| Place { account: id.clone(), role: role.cloned(), region }).collect())
 }
 
-async fn plan_region(aws: &Aws, policy: &Policy, place: Place, jobs: Sender<Job>) -> RegionSummary {
+async fn plan_region(aws: &Aws, policy: &Policy, place: Place, pages: &Semaphore, jobs: Sender<Job>) -> RegionSummary {
     let ec2 = aws.ec2(place.role.as_ref(), &place.region).await;
     let mut survey = Survey::new(policy, place);
     let read = match ec2 {
-        Ok(ec2) => read_region(&ec2, policy, &mut survey, &jobs).await,
+        Ok(ec2) => read_region(&ec2, policy, &mut survey, pages, &jobs).await,
         Err(error) => Err(error),
     };
     survey.finish(read.err().map(|error| error.to_string()))
 }
 
 /// Reads the instances, then the volumes page by page, and sends the jobs of each page before the next is read.
-async fn read_region(ec2: &Ec2, policy: &Policy, survey: &mut Survey<'_>, jobs: &Sender<Job>) -> Result<(), ApiError> {
+async fn read_region(
+    ec2: &Ec2,
+    policy: &Policy,
+    survey: &mut Survey<'_>,
+    pages: &Semaphore,
+    jobs: &Sender<Job>,
+) -> Result<(), ApiError> {
     let (instance_tags, volume_tags, state) = match policy.select.resource {
         Resource::Instance => (&policy.select.tags, &TagMatch::default(), Some("in-use")),
         Resource::Volume(state) => (&TagMatch::default(), &policy.select.tags, state_filter(state)),
     };
     let mut instances = pin!(ec2.instances(instance_tags));
-    while let Some(page) = instances.try_next().await? {
+    while let Some((page, _held)) = next_page(&mut instances, pages).await? {
         survey.add_instances(page);
     }
     if survey.needs_no_volumes() {
         return Ok(());
     }
     let mut volumes = pin!(ec2.volumes(volume_tags, state));
-    while let Some(page) = volumes.try_next().await? {
+    while let Some((page, _held)) = next_page(&mut volumes, pages).await? {
         for volume in page {
             send(jobs, survey.add_volume(volume)).await;
         }
@@ -83,6 +95,16 @@ async fn read_region(ec2: &Ec2, policy: &Policy, survey: &mut Survey<'_>, jobs: 
         send(jobs, Some(job)).await;
     }
     Ok(())
+}
+
+/// The next page, and the right to hold it in memory.
+async fn next_page<'a, T>(
+    list: &mut (impl Stream<Item = Result<T, ApiError>> + Unpin),
+    pages: &'a Semaphore,
+) -> Result<Option<(T, Option<SemaphorePermit<'a>>)>, ApiError> {
+    // The semaphore is never closed; were it, the page would be read all the same.
+    let held = pages.acquire().await.ok();
+    Ok(list.try_next().await?.map(|page| (page, held)))
 }
 
 fn state_filter(state: AttachmentState) -> Option<&'static str> {

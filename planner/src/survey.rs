@@ -26,9 +26,11 @@ pub struct Place {
 pub struct Survey<'a> {
     policy: &'a Policy,
     place: Place,
-    instances: HashMap<String, Instance>,
-    /// Volume → instance and device, from the instances' block device mappings.
-    mapped: HashMap<String, Vec<(String, String)>>,
+    instances: Vec<Instance>,
+    /// Instance id → where it stands in `instances`.
+    indices: HashMap<String, usize>,
+    /// Volume id → instance and device, moved here from the instances' block device mappings.
+    mapped: HashMap<String, Vec<(usize, String)>>,
     seen: HashSet<String>,
     warnings: BTreeSet<String>,
     summary: RegionSummary,
@@ -44,7 +46,8 @@ impl<'a> Survey<'a> {
         Self {
             policy,
             place,
-            instances: HashMap::new(),
+            instances: Vec::new(),
+            indices: HashMap::new(),
             mapped: HashMap::new(),
             seen: HashSet::new(),
             warnings: BTreeSet::new(),
@@ -56,18 +59,17 @@ impl<'a> Survey<'a> {
     /// match is dropped here.
     pub fn add_instances(&mut self, page: Vec<Instance>) {
         let is_about_instances = self.policy.select.resource == Resource::Instance;
-        for instance in page {
-            if is_about_instances && !self.policy.select.tags.all(&instance.tags) {
+        for mut instance in page {
+            let is_selected = !is_about_instances || self.policy.select.tags.all(&instance.tags);
+            if !is_selected || self.indices.contains_key(&instance.id) {
                 continue;
             }
-            if self.instances.contains_key(&instance.id) {
-                continue;
+            let index = self.instances.len();
+            for volume in std::mem::take(&mut instance.volumes) {
+                self.mapped.entry(volume.id).or_default().push((index, volume.device));
             }
-            for volume in &instance.volumes {
-                let places = self.mapped.entry(volume.id.clone()).or_default();
-                places.push((instance.id.clone(), volume.device.clone()));
-            }
-            self.instances.insert(instance.id.clone(), instance);
+            self.indices.insert(instance.id.clone(), index);
+            self.instances.push(instance);
         }
         self.summary.instances = self.instances.len();
     }
@@ -84,11 +86,14 @@ impl<'a> Survey<'a> {
             return None;
         }
         let mapped = self.mapped.remove(&volume.id).unwrap_or_default();
-        let listed = volume.attachments.iter().map(|attachment| (&attachment.instance, &attachment.device));
-        let places: BTreeSet<_> = mapped.iter().map(|(instance, device)| (instance, device)).chain(listed).collect();
+        let listed = volume.attachments.iter().filter_map(|attachment| {
+            Some((*self.indices.get(&attachment.instance)?, attachment.device.as_str()))
+        });
+        let mapped = mapped.iter().map(|(index, device)| (*index, device.as_str()));
+        let places: BTreeSet<(usize, &str)> = mapped.chain(listed).collect();
         let attached: Vec<Attached<'_>> = places
             .into_iter()
-            .filter_map(|(instance, device)| Some(Attached { instance: self.instances.get(instance)?, device }))
+            .map(|(index, device)| Attached { instance: &self.instances[index], device })
             .collect();
         match verdict(&self.policy.select, &volume, &attached) {
             Verdict::Outside => None,

@@ -1,7 +1,7 @@
 //! Answers in EC2's and STS's XML.
 
 use axum::body::Body;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 /// A call that was refused: EC2's code and message, and the HTTP status.
@@ -41,8 +41,8 @@ impl Refusal {
 }
 
 /// A successful answer: `xml` as it is.
-pub(crate) fn success(xml: String) -> Response<Body> {
-    response(StatusCode::OK, xml)
+pub(crate) fn success(xml: String, request_id: &str) -> Response<Body> {
+    response(StatusCode::OK, xml, request_id)
 }
 
 /// EC2's error document, which STS's clients read as well.
@@ -59,7 +59,8 @@ pub(crate) fn refused(refusal: &Refusal, service: &str, request_id: &str) -> Res
              <Message>{message}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>"
         ),
     };
-    response(StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), xml)
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response(status, xml, request_id)
 }
 
 /// `fields` as the answer to `action`.
@@ -77,9 +78,12 @@ fn escaped(text: &str) -> String {
     quick_xml::escape::escape(text).into_owned()
 }
 
-fn response(status: StatusCode, xml: String) -> Response<Body> {
+/// The request id stands in the header as well as in the body; the SDKs read the header.
+fn response(status: StatusCode, xml: String, request_id: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(xml));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/xml;charset=UTF-8"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml;charset=UTF-8"));
+    headers.extend(HeaderValue::from_str(request_id).map(|id| (HeaderName::from_static("x-amzn-requestid"), id)));
     response
 }

@@ -61,7 +61,7 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
         Err(refusal) => return refused(&refusal, "ec2", &request_id),
     };
     match admit(&world, &call).and_then(|()| calls::perform(&world, &call, &request_id)) {
-        Ok(xml) => success(xml),
+        Ok(xml) => success(xml, &request_id),
         Err(refusal) => refused(&refusal, &call.service, &request_id),
     }
 }

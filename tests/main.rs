@@ -1,0 +1,17 @@
+//! Stories of the whole pipeline, told with the real binaries.
+//!
+//! The three Lambdas run as processes under a Lambda Runtime API that [`lambda`] speaks; SQS and SNS are `MiniStack`,
+//! an emulator that nobody here wrote ([`emulator`]); EC2 is the simulator. [`stack`] puts them together, and is the
+//! only place that knows that AWS is not there. Nothing here calls anything but this machine.
+
+mod emulator;
+mod lambda;
+mod python;
+mod stack;
+
+mod backup;
+mod boto3;
+mod failures;
+mod figures;
+mod sdk;
+mod tidy;

@@ -1,0 +1,64 @@
+//! Who may know whom: the invariants of ARCHITECTURE.md, as far as a text search can hold them.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().into()
+}
+
+/// The Rust files below `folder`, with their text.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+fn check_absent(folder: &str, words: &[&str], except: &str) {
+    for (path, text) in sources(folder) {
+        let is_excepted = !except.is_empty() && path.starts_with(root().join(except));
+        for word in words.iter().filter(|_| !is_excepted) {
+            assert!(!text.contains(word), "{} names {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_adapters_know_the_sdk() {
+    for folder in ["shared/src", "planner/src", "worker/src", "notifier/src", "cli/src", "simulator/src"] {
+        check_absent(folder, &["aws_sdk_", "aws_config", "aws_smithy"], "shared/src/aws");
+    }
+}
+
+#[test]
+fn rules_and_vocabulary_do_no_io_and_know_no_adapter() {
+    let io = ["crate::aws", "crate::config", "async fn", ".await", "std::fs", "std::net", "tokio", "::now()"];
+    check_absent("shared/src/vocabulary", &[&io[..], &["crate::rules"]].concat(), "");
+    // The one `now()` is in a test that needs any instant at all.
+    check_absent("shared/src/rules", &io[..io.len() - 1], "");
+    check_absent("shared/src/aws", &["crate::rules", "crate::config"], "");
+}
+
+#[test]
+fn the_lambdas_do_not_know_each_other_and_nothing_deployed_knows_the_simulator() {
+    let lambdas = ["planner", "worker", "notifier"];
+    for lambda in lambdas {
+        let others: Vec<String> =
+            lambdas.iter().filter(|other| **other != lambda).map(|other| format!("{other}::")).collect();
+        let others: Vec<&str> = others.iter().map(String::as_str).collect();
+        check_absent(&format!("{lambda}/src"), &[&others[..], &["simulator::", "cli::"]].concat(), "");
+    }
+    check_absent("shared/src", &["planner::", "worker::", "notifier::", "simulator::", "cli::"], "");
+    check_absent("cli/src", &["simulator::"], "cli/src/demo.rs");
+}
