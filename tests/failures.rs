@@ -162,7 +162,10 @@ async fn one_region_that_fails_does_not_stop_the_others() {
     stack.assert_one_snapshot_each("daily", &volumes);
     let mails = stack.mails().await;
     assert_eq!(mails[0].0, "snapkeep daily: run not planned everywhere");
-    assert!(mails[0].1.contains("account 123456789012, ap-east-1: could not list instances in ap-east-1: AuthFailure"), "{mails:?}");
+    assert!(
+        mails[0].1.contains("account 123456789012, ap-east-1: could not list instances in ap-east-1: AuthFailure"),
+        "{mails:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

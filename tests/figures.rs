@@ -43,7 +43,11 @@ async fn a_hundred_thousand_volumes_in_thirty_regions_fit_into_a_small_lambda() 
     let seconds = start.elapsed().as_secs_f64();
 
     let Sent { calls: sends, jobs } = std::mem::take(&mut *queue.0.lock().unwrap());
-    assert_eq!((summary["jobs"].as_u64(), jobs.len()), (Some(volumes as u64), volumes), "every job was sent, each once");
+    assert_eq!(
+        (summary["jobs"].as_u64(), jobs.len()),
+        (Some(volumes as u64), volumes),
+        "every job was sent, each once"
+    );
     let (instances, pages) = {
         let counters = simulator.world.counters();
         (counters.action("DescribeInstances").calls, counters.action("DescribeVolumes").calls)
@@ -85,7 +89,8 @@ async fn take(State(queue): State<Arc<CountingQueue>>, body: String) -> String {
     let mut sent = queue.0.lock().unwrap();
     sent.calls += 1;
     sent.jobs.extend(entries.iter().map(|entry| entry["MessageDeduplicationId"].as_str().unwrap().into()));
-    let taken = entries.iter().map(|entry| json!({"Id": entry["Id"], "MessageId": entry["Id"], "MD5OfMessageBody": ""}));
+    let taken =
+        entries.iter().map(|entry| json!({"Id": entry["Id"], "MessageId": entry["Id"], "MD5OfMessageBody": ""}));
     json!({"Successful": taken.collect::<Vec<_>>(), "Failed": []}).to_string()
 }
 

@@ -104,7 +104,11 @@ async fn what_ec2_refuses_is_refused_with_its_code() {
     let error = ec2.create_snapshot().volume_id(&volume).dry_run(true).send().await.unwrap_err();
     assert_eq!(error.code(), Some("DryRunOperation"));
     let request = ec2.describe_volumes().volume_ids(&volume).volume_ids("vol-0123456789abcdef0");
-    assert_eq!(request.send().await.unwrap_err().code(), Some("InvalidVolume.NotFound"), "one unknown id fails the call");
+    assert_eq!(
+        request.send().await.unwrap_err().code(),
+        Some("InvalidVolume.NotFound"),
+        "one unknown id fails the call"
+    );
 }
 
 #[tokio::test]
@@ -132,6 +136,7 @@ async fn a_fleet_of_a_hundred_thousand_volumes_is_made_in_a_moment() {
     for number in 0..30 {
         Fleet::new(ACCOUNT, &format!("eu-test-{number}"), 3334).build(&world);
     }
-    let volumes: usize = (0..30).map(|n| world.region(ACCOUNT, &format!("eu-test-{n}"), |region| region.volumes.len())).sum();
+    let volumes: usize =
+        (0..30).map(|n| world.region(ACCOUNT, &format!("eu-test-{n}"), |region| region.volumes.len())).sum();
     assert_eq!(volumes, 100_020);
 }

@@ -156,7 +156,8 @@ impl Stack {
     /// Asserts that each of `volumes` has exactly one snapshot of `policy`, and that there are no others of it.
     pub fn assert_one_snapshot_each<'a>(&self, policy: &str, volumes: impl IntoIterator<Item = &'a String>) {
         let of_policy = |snapshot: &Snapshot| snapshot.tags.get("snapkeep:policy").is_some_and(|name| name == policy);
-        let found: Vec<String> = self.snapshots().into_iter().filter(of_policy).map(|snapshot| snapshot.volume).collect();
+        let found: Vec<String> =
+            self.snapshots().into_iter().filter(of_policy).map(|snapshot| snapshot.volume).collect();
         let distinct: BTreeSet<&String> = found.iter().collect();
         let expected: BTreeSet<&String> = volumes.into_iter().collect();
         assert_eq!(distinct, expected, "the volumes with a snapshot of {policy}");
@@ -198,7 +199,8 @@ async fn create_queues(sqs: &aws_sdk_sqs::Client) -> Queues {
     };
     let fifo = (QueueAttributeName::FifoQueue, "true");
     let dlq = create("dlq.fifo", &[fifo.clone()]).await;
-    let redrive = format!(r#"{{"deadLetterTargetArn":"arn:aws:sqs:{HOME}:{ACCOUNT}:dlq.fifo","maxReceiveCount":"50"}}"#);
+    let redrive =
+        format!(r#"{{"deadLetterTargetArn":"arn:aws:sqs:{HOME}:{ACCOUNT}:dlq.fifo","maxReceiveCount":"50"}}"#);
     let visibility = (QueueAttributeName::VisibilityTimeout, "90");
     Queues {
         jobs: create("jobs.fifo", &[fifo, visibility.clone(), (QueueAttributeName::RedrivePolicy, &redrive)]).await,
@@ -247,7 +249,8 @@ fn map(sqs: &aws_sdk_sqs::Client, queue: &str, function: Arc<Function>) -> JoinH
 }
 
 fn record(message: &aws_sdk_sqs::types::Message) -> Value {
-    let attributes = message.attributes.iter().flatten().map(|(name, value)| (String::from(name.as_str()), json!(value)));
+    let attributes =
+        message.attributes.iter().flatten().map(|(name, value)| (String::from(name.as_str()), json!(value)));
     json!({
         "messageId": message.message_id,
         "receiptHandle": message.receipt_handle,

@@ -111,11 +111,21 @@ impl Options {
         let counters = world.counters();
         let mut lines: Vec<String> = Vec::new();
         for (action, count) in counters.by_action() {
-            lines.push(format!("{action:18} {:>6} calls, {} throttled ({:.1} %)", count.calls, count.throttled, share(count)));
+            lines.push(format!(
+                "{action:18} {:>6} calls, {} throttled ({:.1} %)",
+                count.calls,
+                count.throttled,
+                share(count)
+            ));
         }
         for region in &self.regions {
             let count = counters.region(region, "CreateSnapshot");
-            lines.push(format!("  {region}: {} CreateSnapshot calls, {} throttled ({:.1} %)", count.calls, count.throttled, share(count)));
+            lines.push(format!(
+                "  {region}: {} CreateSnapshot calls, {} throttled ({:.1} %)",
+                count.calls,
+                count.throttled,
+                share(count)
+            ));
         }
         let snapshots = world.snapshots();
         let completed = snapshots.iter().filter(|snapshot| snapshot.state == "completed").count();

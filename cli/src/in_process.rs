@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::stream::{self, LocalBoxStream, SelectAll};
 use futures::StreamExt;
+use futures::stream::{self, LocalBoxStream, SelectAll};
 use shared::vocabulary::job::{Job, Lane};
 use shared::vocabulary::policy::Role;
 use std::time::Duration;
@@ -49,7 +49,12 @@ struct Queue {
 }
 
 /// Does all jobs that come, each until its verdict, and tells `happens` of everything.
-pub(crate) async fn work(lanes: &Lanes, mut jobs: Receiver<Job>, now: DateTime<Utc>, mut happens: impl FnMut(Event<'_>)) {
+pub(crate) async fn work(
+    lanes: &Lanes,
+    mut jobs: Receiver<Job>,
+    now: DateTime<Utc>,
+    mut happens: impl FnMut(Event<'_>),
+) {
     let clock = Clock::start(now);
     let never = clock.after(Duration::from_secs(10 * 365 * 86_400));
     let mut queues = BTreeMap::<Key, Queue>::new();

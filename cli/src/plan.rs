@@ -69,13 +69,16 @@ pub(crate) async fn collect(aws: &Aws, policy: &Policy, regions: &Regions) -> (S
         jobs
     };
     let (summary, mut jobs) = tokio::join!(plan(aws, policy, regions, sender), jobs);
-    jobs.sort_by(|one: &Job, other| (&one.region, &one.account, &one.volume).cmp(&(&other.region, &other.account, &other.volume)));
+    jobs.sort_by(|one: &Job, other| {
+        (&one.region, &one.account, &one.volume).cmp(&(&other.region, &other.account, &other.volume))
+    });
     (summary, jobs)
 }
 
 /// The plan for people, with at most so many volumes named.
 pub(crate) fn plan_text(summary: &Summary, jobs: &[Job], most: usize) -> String {
-    let mut parts = vec![format!("Policy {}, slot {}: {} to back up", plain(&summary.policy), summary.slot, volumes(summary.jobs))];
+    let mut parts =
+        vec![format!("Policy {}, slot {}: {} to back up", plain(&summary.policy), summary.slot, volumes(summary.jobs))];
     if !jobs.is_empty() {
         let rows = jobs.iter().take(most).map(|job| {
             let name = job.tags.get(tag::NAME).map(|name| plain(name)).unwrap_or_default();

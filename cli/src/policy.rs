@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn flags_make_a_policy() {
-        let policy = read("x --tag Backup=true --tag Backup=yes --tag Team --retain 7d --regions eu-west-1,us-east-1").unwrap();
+        let policy =
+            read("x --tag Backup=true --tag Backup=yes --tag Team --retain 7d --regions eu-west-1,us-east-1").unwrap();
         assert_eq!(policy.name, "manual");
         assert_eq!(policy.select.tags.0["Backup"], ["true", "yes"]);
         assert!(policy.select.tags.0["Team"].is_empty());

@@ -73,7 +73,8 @@ impl Progress {
 
 fn end(counts: Counts, pace: Option<&Pace>) -> Option<String> {
     let failed = (counts.failed > 0).then(|| format!("{} failed", counts.failed));
-    let throttled = pace.map(Pace::throttled_calls).filter(|calls| *calls > 0).map(|calls| format!("throttled {calls} times"));
+    let throttled =
+        pace.map(Pace::throttled_calls).filter(|calls| *calls > 0).map(|calls| format!("throttled {calls} times"));
     let parts: Vec<String> = failed.into_iter().chain(throttled).collect();
     Some(parts.join(", "))
 }
@@ -92,5 +93,7 @@ fn bar(all: &MultiProgress, region: &str) -> ProgressBar {
 }
 
 fn reason(job: &Job) -> String {
-    job.failure.as_ref().map_or(String::new(), |failure| plain(&format!("{}: {}", failure.code, shortened(&failure.message, 120))))
+    job.failure
+        .as_ref()
+        .map_or(String::new(), |failure| plain(&format!("{}: {}", failure.code, shortened(&failure.message, 120))))
 }

@@ -205,10 +205,8 @@ fn planning(policy: &str, failures: &[Planning]) -> String {
     }
     let name = if policy.is_empty() { "A policy".into() } else { format!("Policy {}", plain(policy, 127)) };
     let mut text = format!("{name}: a run could not be planned everywhere.\n\n");
-    let problems: BTreeSet<String> = failures
-        .iter()
-        .flat_map(|failure| failure.problems.iter().map(|problem| plain(problem, 1000)))
-        .collect();
+    let problems: BTreeSet<String> =
+        failures.iter().flat_map(|failure| failure.problems.iter().map(|problem| plain(problem, 1000))).collect();
     for problem in &problems {
         let _ = writeln!(text, "  {problem}");
     }
@@ -239,7 +237,9 @@ fn unreadable_jobs(jobs: &[Unreadable]) -> String {
     if jobs.is_empty() {
         return String::new();
     }
-    let mut text = String::from("Messages on the jobs queue could not be read. They are in the dead-letter queue as they came.\n\n");
+    let mut text = String::from(
+        "Messages on the jobs queue could not be read. They are in the dead-letter queue as they came.\n\n",
+    );
     for job in jobs.iter().take(MOST_NAMED) {
         let _ = writeln!(text, "  message {}: {}", job.message_id, plain(&job.problem, 700));
     }
@@ -268,7 +268,8 @@ fn unreadable(bodies: &[String]) -> String {
 /// Text from outside on one line: a tag must not write lines of its own into a mail, nor turn its direction.
 fn plain(text: &str, most: usize) -> String {
     let is_hidden = |c: char| {
-        c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+        c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
     };
     shortened(&text.replace(is_hidden, " "), most)
 }
@@ -338,10 +339,10 @@ mod tests {
         news.extend((500..503).map(|n| letter("daily", n, "SnapshotLimitExceeded", "too many")));
         news.push(letter("hourly", 9, "InternalError", "An internal error"));
         let found = alerts(news);
-        assert_eq!(found.iter().map(|alert| alert.subject.as_str()).collect::<Vec<_>>(), [
-            "snapkeep daily: 503 volumes not backed up",
-            "snapkeep hourly: 1 volume not backed up",
-        ]);
+        assert_eq!(
+            found.iter().map(|alert| alert.subject.as_str()).collect::<Vec<_>>(),
+            ["snapkeep daily: 503 volumes not backed up", "snapkeep hourly: 1 volume not backed up",]
+        );
         assert_eq!(found[0].messages.len(), 503, "every report is accounted for");
         let text = &found[0].text;
         assert_eq!(text.matches("InternalError").count(), 1);

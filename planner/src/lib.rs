@@ -96,7 +96,13 @@ impl Planner {
     }
 
     /// Tells the people, and makes the invocation fail. A report that cannot be sent is in the failure as well.
-    async fn failed(&self, kind: &str, policy: Option<&Policy>, problems: Vec<String>, at: DateTime<Utc>) -> Diagnostic {
+    async fn failed(
+        &self,
+        kind: &str,
+        policy: Option<&Policy>,
+        problems: Vec<String>,
+        at: DateTime<Utc>,
+    ) -> Diagnostic {
         let message = problems.join("\n");
         error!(error.kind = kind, "could not plan: {message}");
         let report = Report::Planning(report::Planning {

@@ -24,13 +24,8 @@ const PAGES_AT_ONCE: usize = 8;
 /// All Regions send into one channel, which serves those that wait in turn: so the lanes come out interleaved, and
 /// no more jobs are held than the channel does. A Region that fails is in the summary, and does not stop the others.
 pub async fn plan(aws: &Aws, policy: &Policy, default_regions: &Regions, jobs: Sender<Job>) -> Summary {
-    let mut summary = Summary {
-        policy: policy.name.clone(),
-        slot: policy.slot,
-        jobs: 0,
-        regions: Vec::new(),
-        errors: Vec::new(),
-    };
+    let mut summary =
+        Summary { policy: policy.name.clone(), slot: policy.slot, jobs: 0, regions: Vec::new(), errors: Vec::new() };
     let regions = policy.regions.as_ref().unwrap_or(default_regions);
     let places = future::join_all(policy.accounts.iter().map(|account| places(aws, account, regions))).await;
     let (found, failed): (Vec<_>, Vec<_>) = places.into_iter().partition(Result::is_ok);

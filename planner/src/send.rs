@@ -117,7 +117,8 @@ mod tests {
 
     fn batches(sizes: &[usize]) -> Vec<usize> {
         let mut batch = Batch::default();
-        let mut full: Vec<usize> = sizes.iter().filter_map(|size| batch.add(job(*size))).map(|batch| batch.entries.len()).collect();
+        let mut full: Vec<usize> =
+            sizes.iter().filter_map(|size| batch.add(job(*size))).map(|batch| batch.entries.len()).collect();
         full.push(batch.entries.len());
         full
     }
@@ -133,6 +134,9 @@ mod tests {
     #[test]
     fn a_job_travels_in_its_lane_and_is_deduplicated_by_its_id() {
         let fifo = message(&job(1)).fifo.unwrap();
-        assert_eq!((fifo.group.as_str(), fifo.deduplication.as_str()), ("123456789012/eu-central-1/snapshot", "2f0c7e1a9b3d4c5e6f70"));
+        assert_eq!(
+            (fifo.group.as_str(), fifo.deduplication.as_str()),
+            ("123456789012/eu-central-1/snapshot", "2f0c7e1a9b3d4c5e6f70")
+        );
     }
 }

@@ -86,15 +86,14 @@ impl<'a> Survey<'a> {
             return None;
         }
         let mapped = self.mapped.remove(&volume.id).unwrap_or_default();
-        let listed = volume.attachments.iter().filter_map(|attachment| {
-            Some((*self.indices.get(&attachment.instance)?, attachment.device.as_str()))
-        });
+        let listed = volume
+            .attachments
+            .iter()
+            .filter_map(|attachment| Some((*self.indices.get(&attachment.instance)?, attachment.device.as_str())));
         let mapped = mapped.iter().map(|(index, device)| (*index, device.as_str()));
         let places: BTreeSet<(usize, &str)> = mapped.chain(listed).collect();
-        let attached: Vec<Attached<'_>> = places
-            .into_iter()
-            .map(|(index, device)| Attached { instance: &self.instances[index], device })
-            .collect();
+        let attached: Vec<Attached<'_>> =
+            places.into_iter().map(|(index, device)| Attached { instance: &self.instances[index], device }).collect();
         match verdict(&self.policy.select, &volume, &attached) {
             Verdict::Outside => None,
             Verdict::Skipped(skip) => {
@@ -141,9 +140,8 @@ fn job(policy: &Policy, place: &Place, volume: &Volume, attached: Option<Attache
     let instance = attached.map(|attached| attached.instance);
     let (retain, unreadable) = retain_rule(policy, instance);
     let copied = copied_tags(policy, volume, instance);
-    let dropped = (!copied.dropped.is_empty()).then(|| {
-        format!("{}: no room on its snapshot for the tags {}", volume.id, copied.dropped.join(", "))
-    });
+    let dropped = (!copied.dropped.is_empty())
+        .then(|| format!("{}: no room on its snapshot for the tags {}", volume.id, copied.dropped.join(", ")));
     let identity = Identity {
         policy: &policy.name,
         action: Action::Snapshot,
@@ -203,10 +201,9 @@ mod tests {
     }
 
     fn volume(id: &str, attachments: &[(&str, &str)]) -> Volume {
-        let attachments = attachments.iter().map(|(instance, device)| Attachment {
-            instance: String::from(*instance),
-            device: String::from(*device),
-        });
+        let attachments = attachments
+            .iter()
+            .map(|(instance, device)| Attachment { instance: String::from(*instance), device: String::from(*device) });
         Volume { id: id.into(), state: "in-use".into(), attachments: attachments.collect(), ..Volume::default() }
     }
 
@@ -267,7 +264,8 @@ mod tests {
     #[test]
     fn an_instances_unreadable_retention_is_warned_of_once() {
         let policy = policy(json!({"tags": {}}));
-        let summary = check(&policy, &["i-1 Retention=soon: vol-1@/dev/xvda vol-2@/dev/sdf"], &[], &["vol-1 i-1", "vol-2 i-1"]);
+        let summary =
+            check(&policy, &["i-1 Retention=soon: vol-1@/dev/xvda vol-2@/dev/sdf"], &[], &["vol-1 i-1", "vol-2 i-1"]);
         assert_eq!(summary.warnings.len(), 1, "{:?}", summary.warnings);
     }
 }

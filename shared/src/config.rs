@@ -120,7 +120,8 @@ pub fn regions_from_env() -> Result<Regions, Problem> {
 fn regions(var: &dyn Fn(&str) -> Option<String>) -> Result<Regions, Problem> {
     const NAMES: [&str; 4] = ["SNAPKEEP_REGIONS", "REGIONS", "AWS_REGION", "AWS_DEFAULT_REGION"];
     let set = NAMES.iter().find_map(|name| var(name).map(|text| (name, text)));
-    let (name, text) = set.ok_or_else(|| Problem::missing(NAMES[0], "`all`, or Regions such as eu-central-1,us-east-1"))?;
+    let (name, text) =
+        set.ok_or_else(|| Problem::missing(NAMES[0], "`all`, or Regions such as eu-central-1,us-east-1"))?;
     Regions::parse(name, &text)
 }
 

@@ -65,13 +65,13 @@ pub(crate) fn refused(refusal: &Refusal, service: &str, request_id: &str) -> Res
 
 /// `fields` as the answer to `action`.
 pub(crate) fn ec2<T: Serialize>(action: &str, request_id: &str, fields: T) -> Result<String, Refusal> {
-    let answer =
-        Answer { xmlns: "http://ec2.amazonaws.com/doc/2016-11-15/", request_id: request_id.into(), fields };
+    let answer = Answer { xmlns: "http://ec2.amazonaws.com/doc/2016-11-15/", request_id: request_id.into(), fields };
     xml(&format!("{action}Response"), &answer)
 }
 
 pub(crate) fn xml<T: Serialize>(root: &str, value: &T) -> Result<String, Refusal> {
-    quick_xml::se::to_string_with_root(root, value).map_err(|error| Refusal::new(500, "InternalError", &error.to_string()))
+    quick_xml::se::to_string_with_root(root, value)
+        .map_err(|error| Refusal::new(500, "InternalError", &error.to_string()))
 }
 
 fn escaped(text: &str) -> String {

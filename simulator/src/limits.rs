@@ -31,8 +31,13 @@ impl Limit {
     /// paginated is not `is_narrow`, and has a smaller bucket of its own.
     pub fn default_of(action: &str, is_narrow: bool) -> Self {
         let (capacity, refill) = match action {
-            "CreateSnapshot" | "CreateSnapshots" | "DeleteSnapshot" | "ModifySnapshotAttribute" | "CreateVolume"
-            | "DeleteVolume" | "DeregisterImage" => (100.0, 5.0),
+            "CreateSnapshot"
+            | "CreateSnapshots"
+            | "DeleteSnapshot"
+            | "ModifySnapshotAttribute"
+            | "CreateVolume"
+            | "DeleteVolume"
+            | "DeregisterImage" => (100.0, 5.0),
             "CreateTags" | "DeleteTags" => (100.0, 10.0),
             "DescribeInstances" | "DescribeVolumes" | "DescribeSnapshots" if !is_narrow => (50.0, 10.0),
             _ if action.starts_with("Describe") => (100.0, 20.0),

@@ -29,9 +29,9 @@ impl Call {
     pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
         let pairs = form_urlencoded::parse(body);
         let params = Params(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect());
-        let action = params.text("Action").ok_or_else(|| {
-            Refusal::client("MissingParameter", "The request must contain the parameter Action")
-        })?;
+        let action = params
+            .text("Action")
+            .ok_or_else(|| Refusal::client("MissingParameter", "The request must contain the parameter Action"))?;
         let scope = scope(headers).ok_or_else(|| {
             Refusal::new(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
         })?;
@@ -90,7 +90,8 @@ impl Params {
     pub fn numbered(&self, prefix: &str) -> Vec<u32> {
         let start = format!("{prefix}.");
         let names = self.0.range(start.clone()..).map(|(name, _)| name).take_while(|name| name.starts_with(&start));
-        let mut numbers: Vec<u32> = names.filter_map(|name| name[start.len()..].split('.').next()?.parse().ok()).collect();
+        let mut numbers: Vec<u32> =
+            names.filter_map(|name| name[start.len()..].split('.').next()?.parse().ok()).collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers
@@ -120,7 +121,8 @@ impl Params {
     pub fn page_size(&self) -> Result<Option<usize>, Refusal> {
         let Some(text) = self.text("MaxResults") else { return Ok(None) };
         let size = text.parse().ok().filter(|size| (5..=1000).contains(size));
-        let message = || format!("Value ( {text} ) for parameter maxResults is invalid. Expecting a value from 5 to 1000.");
+        let message =
+            || format!("Value ( {text} ) for parameter maxResults is invalid. Expecting a value from 5 to 1000.");
         size.map(Some).ok_or_else(|| Refusal::client("InvalidParameterValue", message()))
     }
 

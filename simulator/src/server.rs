@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, header};
 use axum::routing::{get, post};
-use axum::Router;
 use tokio::net::TcpListener;
 
 use crate::answer::{Refusal, refused, success};
@@ -74,7 +74,8 @@ fn admit(world: &World, call: &Call) -> Result<(), Refusal> {
     let limit = world.limit(action, region, is_narrow);
     let bucket = if is_narrow { action.into() } else { format!("{action} unfiltered") };
     let now = world.clock.now();
-    let is_let_through = call.service != "ec2" || world.region(account, region, |region| region.buckets.take(&bucket, limit, now));
+    let is_let_through =
+        call.service != "ec2" || world.region(account, region, |region| region.buckets.take(&bucket, limit, now));
     let fault = match is_let_through {
         true => world.faults().strike(action, region, call.params.text("VolumeId")),
         false => Some(Refusal::new(503, "RequestLimitExceeded", "Request limit exceeded.")),

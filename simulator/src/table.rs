@@ -172,7 +172,9 @@ fn id_of_token(token: &str) -> Result<String, Refusal> {
     let bytes = digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).ok());
     let id = bytes.collect::<Option<Vec<u8>>>().and_then(|bytes| String::from_utf8(bytes).ok());
     let id = id.filter(|id| !id.is_empty() && digits.len() % 2 == 0);
-    id.ok_or_else(|| Refusal::client("InvalidPaginationToken", "The specified pagination token is not valid or is expired."))
+    id.ok_or_else(|| {
+        Refusal::client("InvalidPaginationToken", "The specified pagination token is not valid or is expired.")
+    })
 }
 
 #[cfg(test)]

@@ -74,7 +74,8 @@ impl Lanes {
             match self.look(&lane, role.as_ref(), &jobs).await {
                 Ok((ec2, done)) => self.create_missing(lane, ec2, done, jobs, clock, stop).boxed_local(),
                 Err(error) => {
-                    let step = move |job: Job| (job.clone(), self.failed(&job, &error, &clock).unwrap_or(Step::HandedBack));
+                    let step =
+                        move |job: Job| (job.clone(), self.failed(&job, &error, &clock).unwrap_or(Step::HandedBack));
                     stream::iter(jobs).map(step).boxed_local()
                 }
             }

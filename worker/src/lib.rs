@@ -78,7 +78,8 @@ impl Worker {
             }
         }
         let Work { groups, mut messages } = work;
-        let steps = groups.into_iter().map(|((lane, role), jobs)| Box::pin(self.lanes.perform(lane, role, jobs, clock, stop)));
+        let steps =
+            groups.into_iter().map(|((lane, role), jobs)| Box::pin(self.lanes.perform(lane, role, jobs, clock, stop)));
         let mut steps = stream::select_all(steps);
         let mut settling = FuturesUnordered::new();
         loop {

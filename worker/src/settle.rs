@@ -92,8 +92,13 @@ impl Settlement {
         let failure = next.failure.as_ref();
         let reason = failure.map(reason).unwrap_or_default();
         warn!(
-            job.id = next.id, policy.name = next.policy, volume.id = next.volume, region = next.region,
-            attempt = next.attempt, "{} is tried again: {reason}", next.place(),
+            job.id = next.id,
+            policy.name = next.policy,
+            volume.id = next.volume,
+            region = next.region,
+            attempt = next.attempt,
+            "{} is tried again: {reason}",
+            next.place(),
         );
         let fifo = Fifo { group: next.id.clone(), deduplication: format!("{}-again", message.id) };
         self.jobs.send(&Message { body: next.body(), fifo: Some(fifo), attributes: Vec::new() }).await
@@ -102,9 +107,15 @@ impl Settlement {
     async fn dead(&self, dead: &Job, message: &Received) -> Result<(), ApiError> {
         let Some(failure) = &dead.failure else { return Ok(()) };
         error!(
-            job.id = dead.id, policy.name = dead.policy, volume.id = dead.volume, region = dead.region,
-            error.code = failure.code, attempt = dead.attempt,
-            "{} goes to the dead-letter queue: {}", dead.place(), reason(failure),
+            job.id = dead.id,
+            policy.name = dead.policy,
+            volume.id = dead.volume,
+            region = dead.region,
+            error.code = failure.code,
+            attempt = dead.attempt,
+            "{} goes to the dead-letter queue: {}",
+            dead.place(),
+            reason(failure),
         );
         let letter = Message {
             body: dead.body(),
@@ -152,7 +163,8 @@ fn attributes(code: &str, message: &str) -> Vec<(&'static str, String)> {
 /// SQS takes the characters of XML 1.0 only.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 fn sqs_text(text: &str) -> String {
-    let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
+    let is_allowed =
+        |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
     text.chars().map(|c| if is_allowed(c) { c } else { '\u{FFFD}' }).collect()
 }
 

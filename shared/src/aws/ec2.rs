@@ -41,18 +41,12 @@ impl Ec2 {
     pub(super) fn new(config: &SdkConfig, owner: &str, region: &str) -> Self {
         let partition = |action: &str| RetryPartition::new(format!("ec2-{owner}-{region}-{action}"));
         let base = aws_sdk_ec2::config::Builder::from(config);
-        let reads = base
-            .clone()
-            .retry_config(RetryConfig::standard().with_max_attempts(8))
-            .retry_partition(partition("read"));
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(4))
-            .operation_timeout(CREATE_TIMEOUT)
-            .build();
-        let creates = base
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .retry_partition(partition("create"));
+        let reads =
+            base.clone().retry_config(RetryConfig::standard().with_max_attempts(8)).retry_partition(partition("read"));
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(Duration::from_secs(4)).operation_timeout(CREATE_TIMEOUT).build();
+        let creates =
+            base.retry_config(RetryConfig::disabled()).timeout_config(timeouts).retry_partition(partition("create"));
         Self {
             reads: Client::from_conf(reads.build()),
             creates: Client::from_conf(creates.build()),
@@ -90,7 +84,11 @@ impl Ec2 {
 
     /// The volumes with `tags`, or only those attached to something, page by page; filtered as instances are.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVolumes.html>
-    pub fn volumes(&self, tags: &TagMatch, state: Option<&str>) -> impl Stream<Item = Result<Vec<Volume>, ApiError>> + use<> {
+    pub fn volumes(
+        &self,
+        tags: &TagMatch,
+        state: Option<&str>,
+    ) -> impl Stream<Item = Result<Vec<Volume>, ApiError>> + use<> {
         let mut filters = tag_filters(tags);
         filters.extend(state.map(|state| filter("status", [state.into()])));
         let request = self.reads.describe_volumes().max_results(PAGE).set_filters(Some(filters));
@@ -209,7 +207,9 @@ mod tests {
     use super::*;
 
     fn filters(tags: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
-        let tags = tags.iter().map(|(key, values)| (String::from(*key), values.iter().map(|value| String::from(*value)).collect()));
+        let tags = tags
+            .iter()
+            .map(|(key, values)| (String::from(*key), values.iter().map(|value| String::from(*value)).collect()));
         let filters = tag_filters(&TagMatch(tags.collect()));
         filters.into_iter().map(|filter| (filter.name.unwrap(), filter.values.unwrap())).collect()
     }

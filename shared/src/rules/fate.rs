@@ -55,12 +55,7 @@ pub struct Patience {
 impl Patience {
     /// The patience of a deployed worker: 15 seconds is also what EC2 asks for between two snapshots of a volume.
     pub const fn with_attempts(max_attempts: u32) -> Self {
-        Self {
-            max_attempts,
-            base: TimeDelta::seconds(30),
-            cap: TimeDelta::minutes(15),
-            settle: TimeDelta::seconds(15),
-        }
+        Self { max_attempts, base: TimeDelta::seconds(30), cap: TimeDelta::minutes(15), settle: TimeDelta::seconds(15) }
     }
 }
 
@@ -99,20 +94,49 @@ fn scaled(time: TimeDelta, factor: f64) -> TimeDelta {
 /// dead-lettered with its reason, so that a person sees it.
 pub fn class(error: &ApiError) -> Class {
     match error.code.as_str() {
-        "RequestLimitExceeded" | "EC2ThrottledException" | "Throttling" | "ThrottlingException" | "ThrottledException"
-        | "RequestThrottled" | "RequestThrottledException" | "TooManyRequestsException" | "SlowDown" => Class::Throttle,
+        "RequestLimitExceeded"
+        | "EC2ThrottledException"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "SlowDown" => Class::Throttle,
 
         // EC2 asks for 15 seconds between two snapshots of one volume; often it is our own earlier attempt.
-        "SnapshotCreationPerVolumeRateExceeded" | "ConcurrentSnapshotLimitExceeded" | "PendingSnapshotLimitExceeded"
-        | "ResourceLimitExceeded" | "IncorrectState" | "InvalidState" => Class::Quota,
+        "SnapshotCreationPerVolumeRateExceeded"
+        | "ConcurrentSnapshotLimitExceeded"
+        | "PendingSnapshotLimitExceeded"
+        | "ResourceLimitExceeded"
+        | "IncorrectState"
+        | "InvalidState" => Class::Quota,
 
         "InvalidVolume.NotFound" => Class::VolumeNotFound,
 
-        "CustomerKeyHasBeenRevoked" | "SnapshotLimitExceeded" | "TagLimitExceeded" | "TagPolicyViolation"
-        | "UnauthorizedOperation" | "AccessDenied" | "AuthFailure" | "OptInRequired" | "InvalidClientTokenId"
-        | "SignatureDoesNotMatch" | "IncompleteSignature" | "MissingAuthenticationToken" | "Blocked"
-        | "PendingVerification" | "AccountDisabled" | "UnsupportedOperation" | "Unsupported" | "OperationNotPermitted"
-        | "MissingParameter" | "UnknownParameter" | "ValidationError" | "InvalidAction" | "InvalidTagKey.Malformed"
+        "CustomerKeyHasBeenRevoked"
+        | "SnapshotLimitExceeded"
+        | "TagLimitExceeded"
+        | "TagPolicyViolation"
+        | "UnauthorizedOperation"
+        | "AccessDenied"
+        | "AuthFailure"
+        | "OptInRequired"
+        | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "Blocked"
+        | "PendingVerification"
+        | "AccountDisabled"
+        | "UnsupportedOperation"
+        | "Unsupported"
+        | "OperationNotPermitted"
+        | "MissingParameter"
+        | "UnknownParameter"
+        | "ValidationError"
+        | "InvalidAction"
+        | "InvalidTagKey.Malformed"
         | "InvalidVolumeID.Malformed" => Class::Permanent,
         code if code.starts_with("KMS") || code.starts_with("InvalidParameter") => Class::Permanent,
 

@@ -16,14 +16,20 @@ pub fn retain_rule(policy: &Policy, instance: Option<&Instance>) -> (RetainRule,
             None => (rule.clone(), None),
             Some(value) => match days_or_rule(value) {
                 Some(own) => (own, None),
-                None => (rule.clone(), Some(warning(instance, tag::RETENTION, value, &format!("the policy's rule {rule} is used")))),
+                None => (
+                    rule.clone(),
+                    Some(warning(instance, tag::RETENTION, value, &format!("the policy's rule {rule} is used"))),
+                ),
             },
         },
         Retention::CountInTag(key) => {
             let value = value_of(key).map_or("", String::as_str);
             match value.parse() {
                 Ok(RetainRule::Count(count)) => (RetainRule::Count(count), None),
-                _ => (RetainRule::Forever, Some(warning(instance, key, value, "its snapshots are kept until the tag is a number"))),
+                _ => (
+                    RetainRule::Forever,
+                    Some(warning(instance, key, value, "its snapshots are kept until the tag is a number")),
+                ),
             }
         }
     }

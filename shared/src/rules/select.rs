@@ -120,12 +120,7 @@ mod tests {
     }
 
     fn selection(resource: Resource, tags: &str, exclude: &str) -> Selection {
-        Selection {
-            resource,
-            tags: tag_match(tags),
-            exclude_tags: tag_match(exclude),
-            exclude_boot_volumes: false,
-        }
+        Selection { resource, tags: tag_match(tags), exclude_tags: tag_match(exclude), exclude_boot_volumes: false }
     }
 
     fn volume(state: &str, tags_: &str) -> Volume {
@@ -168,7 +163,11 @@ mod tests {
     #[test]
     fn a_multi_attach_volume_is_selected_once_by_the_lowest_instance_that_nothing_takes_out() {
         let rule = selection(Resource::Instance, "Backup=true", "Backup-Not=");
-        let (a, b, c) = (instance("i-a", "Backup=true Backup-Not=x"), instance("i-b", "Backup=true"), instance("i-c", "Backup=true"));
+        let (a, b, c) = (
+            instance("i-a", "Backup=true Backup-Not=x"),
+            instance("i-b", "Backup=true"),
+            instance("i-c", "Backup=true"),
+        );
         let plain = volume("in-use", "");
         check(&rule, &plain, &[(&c, "/dev/sdf"), (&b, "/dev/sdf"), (&a, "/dev/sdf")], "i-b");
         check(&rule, &plain, &[(&a, "/dev/sdf")], "instance has the excluded tag Backup-Not");

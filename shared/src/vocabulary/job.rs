@@ -127,13 +127,11 @@ impl Identity<'_> {
 impl Job {
     /// Reads a message body. What cannot be read is refused by the field's name, and never half-read.
     pub fn parse(body: &str) -> Result<Self, Problem> {
-        let value: Value = serde_json::from_str(body).map_err(|_| {
-            Problem::value("body", &body, "a JSON object, the job message of version 1")
-        })?;
+        let value: Value = serde_json::from_str(body)
+            .map_err(|_| Problem::value("body", &body, "a JSON object, the job message of version 1"))?;
         check_version(&value)?;
-        let job = Self::deserialize(&value).map_err(|error| {
-            Problem::value("body", &value, &format!("a job message of version 1 ({error})"))
-        })?;
+        let job = Self::deserialize(&value)
+            .map_err(|error| Problem::value("body", &value, &format!("a job message of version 1 ({error})")))?;
         job.check()?;
         Ok(job)
     }
@@ -215,8 +213,7 @@ pub fn is_region(text: &str) -> bool {
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>
 fn is_resource_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {
-        (8..=17).contains(&digits.len())
-            && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        (8..=17).contains(&digits.len()) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     })
 }
 

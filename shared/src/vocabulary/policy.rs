@@ -355,7 +355,8 @@ fn selection(path: &str, value: &Value) -> Result<Selection, Problem> {
         Some(Value::String(word)) if word == "volume" => Resource::Volume(AttachmentState::Any),
         Some(other) => return Err(fields.refused("resource", &other, "\"instance\" or \"volume\"")),
     };
-    let tags = fields.required("tags", r#"an object such as {"Backup": ["true"]}; {} selects all, and must be said"#)?;
+    let tags =
+        fields.required("tags", r#"an object such as {"Backup": ["true"]}; {} selects all, and must be said"#)?;
     Ok(Selection {
         resource: with_state(&fields, resource, state)?,
         tags: tag_match(&fields.path("tags"), &tags)?,
@@ -550,7 +551,11 @@ mod tests {
         check(with("select", json!({"tags": {}, "state": "in-use"})), "select.state", "only with");
         check(with("select", json!({"tags": {}, "resource": "volume", "state": "error"})), "select.state", "in-use");
         check(with("select", json!({"tags": {}, "exclude_tags": 1})), "select.exclude_tags", "object");
-        check(with("select", json!({"tags": {}, "exclude_boot_volumes": "no"})), "select.exclude_boot_volumes", "true or false");
+        check(
+            with("select", json!({"tags": {}, "exclude_boot_volumes": "no"})),
+            "select.exclude_boot_volumes",
+            "true or false",
+        );
         check(with("retain", json!("7 days")), "retain", "is \"7 days\"; allowed: `7` (keep the newest 7)");
         check(with("retain", json!(0)), "retain", "newest 7");
         check(with("retain", json!(-1)), "retain", "newest 7");
@@ -564,7 +569,11 @@ mod tests {
         check(with("accounts", json!(["123456789012"])), "accounts[0]", "role ARNs");
         check(with("accounts", json!(["arn:aws:iam::1:role/x"])), "accounts[0]", "role ARNs");
         check(with("accounts", json!(["arn:aws:iam::123456789012:user/x"])), "accounts[0]", "role ARNs");
-        check(with("accounts", json!([{"role": "arn:aws:iam::123456789012:role/x", "externalid": "y"}])), "accounts[0]", "external_id");
+        check(
+            with("accounts", json!([{"role": "arn:aws:iam::123456789012:role/x", "externalid": "y"}])),
+            "accounts[0]",
+            "external_id",
+        );
         check(with("accounts", json!(["self", "self"])), "accounts[1]", "each account once");
         check(with("time_zone", json!("Zurich")), "time_zone", "Europe/Zurich");
         check(with("time_zone", json!("+01:00")), "time_zone", "IANA");

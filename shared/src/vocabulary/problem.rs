@@ -30,11 +30,7 @@ impl Problem {
     }
 
     fn new(field: &str, found: String, allowed: &str) -> Self {
-        Self {
-            field: field.into(),
-            found,
-            allowed: allowed.into(),
-        }
+        Self { field: field.into(), found, allowed: allowed.into() }
     }
 }
 

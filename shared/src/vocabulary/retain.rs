@@ -172,10 +172,7 @@ impl fmt::Display for RetainRule {
             Self::Age(age) => write!(f, "{age}"),
             Self::Forever => f.write_str("forever"),
             Self::Calendar(periods) => {
-                let parts: Vec<String> = periods
-                    .iter()
-                    .map(|(period, last)| format!("{period}={last}"))
-                    .collect();
+                let parts: Vec<String> = periods.iter().map(|(period, last)| format!("{period}={last}")).collect();
                 f.write_str(&parts.join(" "))
             }
         }
@@ -248,8 +245,28 @@ mod tests {
     #[test]
     fn what_is_not_a_rule_is_refused_with_what_is() {
         for text in [
-            "", "0", "0d", "-7", "+7", "7 days", "7D", "d", "7h", "1.5d", "101y", "99999999999d", "daily", "daily=",
-            "daily=0", "daily=x", "daily=7,weekly=4", "daily=7 daily=8", "fortnightly=2", "ever", "７d", "=",
+            "",
+            "0",
+            "0d",
+            "-7",
+            "+7",
+            "7 days",
+            "7D",
+            "d",
+            "7h",
+            "1.5d",
+            "101y",
+            "99999999999d",
+            "daily",
+            "daily=",
+            "daily=0",
+            "daily=x",
+            "daily=7,weekly=4",
+            "daily=7 daily=8",
+            "fortnightly=2",
+            "ever",
+            "７d",
+            "=",
         ] {
             let error = text.parse::<RetainRule>().unwrap_err();
             assert!(error.contains("keep the newest 7"), "{text:?}: {error}");

@@ -56,6 +56,5 @@ impl TagMatch {
 }
 
 fn matches(tags: &Tags, key: &str, values: &[String]) -> bool {
-    tags.get(key)
-        .is_some_and(|value| values.is_empty() || values.contains(value))
+    tags.get(key).is_some_and(|value| values.is_empty() || values.contains(value))
 }

@@ -29,7 +29,9 @@ pub(crate) fn perform(world: &World, call: &Call, request_id: &str) -> Result<St
         "CreateTags" => tags::create(world, call, request_id),
         "GetCallerIdentity" => sts::get_caller_identity(call, request_id),
         "AssumeRole" => sts::assume_role(world, call, request_id),
-        other => Err(Refusal::client("InvalidAction", format!("The action {other} is not valid for this web service."))),
+        other => {
+            Err(Refusal::client("InvalidAction", format!("The action {other} is not valid for this web service.")))
+        }
     }
 }
 

@@ -42,7 +42,8 @@ pub(super) fn describe(world: &World, call: &Call, request_id: &str) -> Result<S
     }
     let owners = params.list("Owner");
     let is_wanted = |owner: &str| {
-        owners.is_empty() || owners.iter().any(|wanted| *wanted == owner || (*wanted == "self" && owner == call.account))
+        owners.is_empty()
+            || owners.iter().any(|wanted| *wanted == owner || (*wanted == "self" && owner == call.account))
     };
     let mut filters = params.filters();
     let page = world.region(&call.account, &call.region, |region| {
@@ -56,7 +57,11 @@ pub(super) fn describe(world: &World, call: &Call, request_id: &str) -> Result<S
             is_wanted(&snapshot.owner).then(|| item(snapshot))
         })
     })?;
-    ec2("DescribeSnapshots", request_id, Snapshots { snapshot_set: Set { item: page.rows }, next_token: page.next_token })
+    ec2(
+        "DescribeSnapshots",
+        request_id,
+        Snapshots { snapshot_set: Set { item: page.rows }, next_token: page.next_token },
+    )
 }
 
 pub(super) fn create(world: &World, call: &Call, request_id: &str) -> Result<String, Refusal> {
