@@ -1,4 +1,4 @@
-//! `MiniStack`: SQS and SNS on loopback.
+//! MiniStack: SQS and SNS on loopback.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Stdio;

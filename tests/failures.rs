@@ -135,16 +135,29 @@ async fn a_bad_policy_enqueues_nothing_and_is_told() {
     let world = World::default();
     Fleet::new(ACCOUNT, REGION, 4).build(&world);
     let stack = Stack::deploy(world, 1, &[]).await;
-    let mut bad = policy();
-    bad["retain"] = json!("7 days");
-    let error = stack.plan(&bad).await.unwrap_err();
-    assert_eq!(error["errorType"], "PolicyRefused");
-    let expected = "`retain` is \"7 days\"; allowed: `7` (keep the newest 7), `7d`";
-    assert!(error["errorMessage"].as_str().unwrap().contains(expected), "{error}");
+    // The whole table of bad policies stands beside the parser; these show what becomes of them.
+    let cases = [
+        ("retain", json!("7 days"), "`retain` is \"7 days\"; allowed: `7` (keep the newest 7), `7d`"),
+        ("action", json!("destroy"), "`action` is \"destroy\"; allowed: \"snapshot\""),
+        ("polcy", json!("x"), "`polcy` is not a known field; allowed: action, policy, select"),
+        ("select", json!({}), "`select.tags` is missing"),
+        ("regions", json!(["Frankfurt"]), "`regions` is \"Frankfurt\"; allowed: a Region such as eu-central-1"),
+        ("accounts", json!(["12345"]), "`accounts[0]` is \"12345\"; allowed: a list of role ARNs"),
+        ("time_zone", json!("Zurich"), "`time_zone` is \"Zurich\"; allowed: a name of the IANA time zone database"),
+        ("tags", json!({"aws:x": "y"}), "`tags.aws:x` is \"y\"; allowed: at most 35 tags"),
+    ];
+    let mut told = String::new();
+    for (field, value, expected) in &cases {
+        let mut bad = policy();
+        bad[*field] = value.clone();
+        let error = stack.plan(&bad).await.unwrap_err();
+        assert_eq!(error["errorType"], "PolicyRefused");
+        assert!(error["errorMessage"].as_str().unwrap().contains(expected), "{error}");
+    }
     stack.settle().await;
-    assert_eq!(stack.snapshots().len(), 0);
-    let mails = stack.mails().await;
-    assert!(mails.len() == 1 && mails[0].1.contains(expected), "{mails:?}");
+    assert_eq!((stack.snapshots().len(), stack.world().counters().by_action().len()), (0, 0), "EC2 was not called");
+    stack.mails().await.into_iter().for_each(|(_, text)| told.push_str(&text));
+    assert!(cases.iter().all(|(_, _, expected)| told.contains(expected)), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,21 +1,15 @@
 //! Figures that are measured, printed and held to bounds that leave a wide margin. For the shipped binaries:
 //! `cargo test --profile ship -p tests figures -- --nocapture --test-threads 1`.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::extract::State;
-use axum::routing::post;
-use serde_json::{Value, json};
+use serde_json::json;
 use simulator::fleet::Fleet;
 use simulator::server::Server;
 use simulator::world::{Settings, World};
-use tokio::net::TcpListener;
 
-use crate::lambda::Function;
-use crate::stack::{ACCOUNT, Stack, environment};
+use crate::counting_queue::{CountingQueue, Mood};
+use crate::stack::{ACCOUNT, Stack};
 
 /// A Lambda with 256 MB and 15 minutes must do it with a wide margin.
 #[tokio::test(flavor = "multi_thread")]
@@ -25,12 +19,8 @@ async fn a_hundred_thousand_volumes_in_thirty_regions_fit_into_a_small_lambda() 
     let world = World::new(Settings { regions: regions.clone(), ..Settings::default() });
     let volumes: usize = regions.iter().map(|region| Fleet::new(ACCOUNT, region, 3334).build(&world).len()).sum();
     let simulator = Server::start_local(world).await.unwrap();
-    let queue = Arc::<CountingQueue>::default();
-    let url = serve(Arc::clone(&queue)).await;
-    let mut environment = environment(&url, &simulator.url);
-    environment.push(("SNAPKEEP_JOBS_QUEUE_URL", format!("{url}/jobs.fifo")));
-    environment.push(("SNAPKEEP_REPORTS_QUEUE_URL", format!("{url}/reports")));
-    let planner = Function::start("planner", &environment, Duration::from_secs(900)).await;
+    let queue = CountingQueue::start(Mood::Good).await;
+    let planner = queue.planner(&simulator.url).await;
 
     let start = Instant::now();
     let summary = planner
@@ -42,7 +32,7 @@ async fn a_hundred_thousand_volumes_in_thirty_regions_fit_into_a_small_lambda() 
         .unwrap();
     let seconds = start.elapsed().as_secs_f64();
 
-    let Sent { calls: sends, jobs } = std::mem::take(&mut *queue.0.lock().unwrap());
+    let (sends, jobs) = queue.taken();
     assert_eq!(
         (summary["jobs"].as_u64(), jobs.len()),
         (Some(volumes as u64), volumes),
@@ -61,37 +51,6 @@ async fn a_hundred_thousand_volumes_in_thirty_regions_fit_into_a_small_lambda() 
     assert_eq!((instances, pages, sends), (30 * 2, 30 * 4, volumes.div_ceil(10)));
     assert!(peak < 160, "{peak} MB");
     assert!(seconds < 300.0, "{seconds} s");
-}
-
-/// An SQS that counts and keeps nothing: `MiniStack` takes time for each message that lies in a FIFO queue already.
-#[derive(Debug, Default)]
-struct CountingQueue(Mutex<Sent>);
-
-#[derive(Debug, Default)]
-struct Sent {
-    calls: usize,
-    /// Deduplication ids.
-    jobs: HashSet<String>,
-}
-
-async fn serve(queue: Arc<CountingQueue>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let app = Router::new().route("/", post(take)).with_state(queue);
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    url
-}
-
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
-async fn take(State(queue): State<Arc<CountingQueue>>, body: String) -> String {
-    let request: Value = serde_json::from_str(&body).unwrap();
-    let entries = request["Entries"].as_array().unwrap();
-    let mut sent = queue.0.lock().unwrap();
-    sent.calls += 1;
-    sent.jobs.extend(entries.iter().map(|entry| entry["MessageDeduplicationId"].as_str().unwrap().into()));
-    let taken =
-        entries.iter().map(|entry| json!({"Id": entry["Id"], "MessageId": entry["Id"], "MD5OfMessageBody": ""}));
-    json!({"Successful": taken.collect::<Vec<_>>(), "Failed": []}).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -112,7 +112,7 @@ impl Drop for Function {
 
 /// The real binary. `cargo test` does not build the binaries of other packages, so this does, once, with the same
 /// profile and the same features: what is built already stays.
-async fn binary(name: &str) -> PathBuf {
+pub(crate) async fn binary(name: &str) -> PathBuf {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     let folder = BUILT.get_or_init(|| async {
         let folder = python::build_folder();

@@ -1,9 +1,12 @@
 //! Stories of the whole pipeline, told with the real binaries.
 //!
-//! The three Lambdas run as processes under a Lambda Runtime API that [`lambda`] speaks; SQS and SNS are `MiniStack`,
+//! The three Lambdas run as processes under a Lambda Runtime API that [`lambda`] speaks; SQS and SNS are MiniStack,
 //! an emulator that nobody here wrote ([`emulator`]); EC2 is the simulator. [`stack`] puts them together, and is the
 //! only place that knows that AWS is not there. Nothing here calls anything but this machine.
 
+#![expect(clippy::unwrap_used, reason = "in a story, what cannot happen fails the test")]
+
+mod counting_queue;
 mod emulator;
 mod lambda;
 mod python;
@@ -11,6 +14,8 @@ mod stack;
 
 mod backup;
 mod boto3;
+mod cli;
+mod edges;
 mod failures;
 mod figures;
 mod sdk;

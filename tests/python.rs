@@ -1,4 +1,4 @@
-//! A virtual environment under `target/`, made once: `MiniStack`, and the boto3 that goes with the botocore it pins.
+//! A virtual environment under `target/`, made once: MiniStack, and the boto3 that goes with the botocore it pins.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -46,6 +46,16 @@ impl Stack {
     /// Deploys with `workers` worker environments, over a simulated EC2 with this world. `settings` are environment
     /// variables of the worker.
     pub async fn deploy(world: World, workers: usize, settings: &[(&'static str, &str)]) -> Self {
+        Self::deploy_with_timeout(world, workers, settings, TIMEOUT).await
+    }
+
+    /// The same, with worker functions that have this time-out.
+    pub async fn deploy_with_timeout(
+        world: World,
+        workers: usize,
+        settings: &[(&'static str, &str)],
+        timeout: Duration,
+    ) -> Self {
         let emulator = Emulator::start().await;
         let simulator = Server::start_local(world).await.unwrap();
         let config = config(&emulator.url).await;
@@ -67,7 +77,7 @@ impl Stack {
         let mut others = vec![("notifier", Arc::clone(&notifier))];
         let mut mappings = vec![map(&sqs, &queues.reports, notifier)];
         for _ in 0..workers {
-            let worker = Arc::new(Function::start("worker", &environment, TIMEOUT).await);
+            let worker = Arc::new(Function::start("worker", &environment, timeout).await);
             others.push(("worker", Arc::clone(&worker)));
             mappings.push(map(&sqs, &queues.jobs, worker));
         }
@@ -198,7 +208,7 @@ async fn create_queues(sqs: &aws_sdk_sqs::Client) -> Queues {
         request.send().await.unwrap().queue_url.unwrap()
     };
     let fifo = (QueueAttributeName::FifoQueue, "true");
-    let dlq = create("dlq.fifo", &[fifo.clone()]).await;
+    let dlq = create("dlq.fifo", std::slice::from_ref(&fifo)).await;
     let redrive =
         format!(r#"{{"deadLetterTargetArn":"arn:aws:sqs:{HOME}:{ACCOUNT}:dlq.fifo","maxReceiveCount":"50"}}"#);
     let visibility = (QueueAttributeName::VisibilityTimeout, "90");

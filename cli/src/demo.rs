@@ -19,6 +19,7 @@ use worker::lanes::Lanes;
 use crate::outcome::Verdicts;
 use crate::plan::{collect, plan_text};
 use crate::run::back_up;
+use crate::show::show;
 use crate::{Error, exit};
 
 /// See it work in half a minute: a small fleet in a simulated EC2, no AWS account needed.
@@ -37,6 +38,13 @@ const VOLUMES: [usize; 3] = [24, 16, 10];
 /// What a neighbour leaves of EC2's 100 calls and 5 a second.
 const LEFT_BY_A_NEIGHBOUR: Limit = Limit { capacity: 2.0, refill: 1.5 };
 
+const WHAT_NEXT: &str = "\
+With your own account: look first, it changes nothing.
+
+  export AWS_PROFILE=…
+  cargo run -p cli -- plan --tag Backup=true --retain 7d --regions eu-central-1
+  cargo run -p cli -- run  --tag Backup=true --retain 7d --regions eu-central-1";
+
 impl Options {
     #[expect(clippy::disallowed_methods, reason = "the edge: this is where `now` comes from")]
     pub async fn run(self) -> Result<u8, Error> {
@@ -49,29 +57,26 @@ impl Options {
         let aws = Aws::at_endpoint(&server.url, ACCOUNT).await;
 
         heading("A simulated EC2, with EC2's limits");
-        println!("{} speaks EC2's API. In it:", server.url);
-        calamities.iter().for_each(|calamity| println!("  - {calamity}"));
+        show(&format!("{} speaks EC2's API. In it:", server.url));
+        calamities.iter().for_each(|calamity| show(&format!("  - {calamity}")));
 
         heading("The plan: snapkeep plan --tag Backup=true --retain 7d");
         let (summary, jobs) = collect(&aws, &policy, &regions).await;
-        println!("{}", plan_text(&summary, &jobs, 8));
+        show(&plan_text(&summary, &jobs, 8));
 
         heading("The run: snapkeep run --tag Backup=true --retain 7d");
         let lanes = Lanes::new(Aws::at_endpoint(&server.url, ACCOUNT).await, lanes());
         let run = back_up(&aws, &lanes, &policy, &regions, now).await;
-        println!("{}", run.verdicts.text());
+        show(&run.verdicts.text());
 
         heading("The alert that the people get by e-mail");
-        alert(&run.verdicts).iter().for_each(|alert| println!("Subject: {}\n\n{}", alert.subject, alert.text));
+        alert(&run.verdicts).iter().for_each(|alert| show(&format!("Subject: {}\n\n{}", alert.subject, alert.text)));
 
         heading("What EC2 saw");
-        println!("{}", self.what_ec2_saw(&server.world));
+        show(&self.what_ec2_saw(&server.world));
 
         heading("What to type next");
-        println!("With your own account: look first, it changes nothing.\n");
-        println!("  export AWS_PROFILE=…");
-        println!("  cargo run -p cli -- plan --tag Backup=true --retain 7d --regions eu-central-1");
-        println!("  cargo run -p cli -- run  --tag Backup=true --retain 7d --regions eu-central-1");
+        show(WHAT_NEXT);
         let is_shown = run.summary.is_some() && run.verdicts.open() == 0;
         Ok(if is_shown { exit::DONE } else { exit::PARTLY })
     }
@@ -164,5 +169,5 @@ fn alert(verdicts: &Verdicts) -> Vec<Alert> {
 }
 
 fn heading(text: &str) {
-    println!("\n── {text} ──\n");
+    show(&format!("\n── {text} ──\n"));
 }

@@ -1,6 +1,6 @@
 //! `snapkeep`, the operator's tool: the same planner and worker, from a terminal.
 //!
-//! One file for each command; [`in_process`] is what stands in the place of SQS when no stack is deployed.
+//! One file for each command; `in_process` is what stands in the place of SQS when no stack is deployed.
 
 mod demo;
 pub mod exit;
@@ -10,6 +10,7 @@ mod plan;
 mod policy;
 mod progress;
 mod run;
+mod show;
 mod table;
 
 use std::process::ExitCode;

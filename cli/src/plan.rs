@@ -13,6 +13,7 @@ use shared::vocabulary::tag;
 use tokio::sync::mpsc;
 
 use crate::policy::PolicyOptions;
+use crate::show::show;
 use crate::table::{plain, table};
 use crate::{Error, exit};
 
@@ -42,11 +43,24 @@ impl Options {
         let policy = self.policy.read(Utc::now())?;
         let regions = default_regions(&policy)?;
         let (summary, jobs) = collect(&Aws::from_env().await, &policy, &regions).await;
+        reached(&summary)?;
         match self.output {
-            Output::Json => println!("{}", json!({"dry_run": true, "summary": summary, "plan": jobs, "omitted": 0})),
-            Output::Table => println!("{}", plan_text(&summary, &jobs, MOST_ROWS)),
+            Output::Json => show(&json!({"dry_run": true, "summary": summary, "plan": jobs, "omitted": 0}).to_string()),
+            Output::Table => show(&plan_text(&summary, &jobs, MOST_ROWS)),
         }
         Ok(if summary.problems().is_empty() { exit::DONE } else { exit::PARTLY })
+    }
+}
+
+/// Fails where no Region could be looked at: without credentials there is no half of a plan to show.
+pub(crate) fn reached(summary: &Summary) -> Result<(), Error> {
+    match summary.regions.is_empty() {
+        false => Ok(()),
+        true => Err(Error::Failed(format!(
+            "{}\nNo Region could be looked at. Which credentials are used: aws sts get-caller-identity; \
+             choose others with AWS_PROFILE, or sign in with: aws sso login",
+            plain(&summary.problems().join("; "))
+        ))),
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct PolicyOptions {
     /// Whose days and weeks the retain rule counts [default: UTC].
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
-    /// Where to look, instead of what the policy or SNAPKEEP_REGIONS says: all, or eu-central-1,us-east-1.
+    /// Where to look, instead of what the policy or the environment says: all, or eu-central-1,us-east-1.
     #[arg(long, short, value_name = "REGIONS")]
     regions: Option<String>,
     /// The slot, instead of the policy's scheduled time or the present minute. The same slot again takes only what is
@@ -54,8 +54,8 @@ impl PolicyOptions {
     /// The policy, read and checked.
     pub fn read(&self, now: DateTime<Utc>) -> Result<Policy, Error> {
         let mut event = match &self.file {
-            Some(file) => from_file(file)?,
-            None => self.from_flags()?,
+            Some(file) => of_file(file)?,
+            None => self.of_flags()?,
         };
         if let Some(fields) = event.as_object_mut() {
             self.override_fields(fields);
@@ -63,7 +63,7 @@ impl PolicyOptions {
         Ok(Policy::parse(&event, now)?)
     }
 
-    fn from_flags(&self) -> Result<Value, Error> {
+    fn of_flags(&self) -> Result<Value, Error> {
         const EXAMPLE: &str = "say which policy: --file daily.json, or --tag Backup=true --retain 7d";
         let Some(retain) = self.retain.as_deref().filter(|_| !self.tag.is_empty() || self.resource.is_some()) else {
             return Err(Error::Usage(EXAMPLE.into()));
@@ -98,7 +98,7 @@ impl PolicyOptions {
     }
 }
 
-fn from_file(file: &PathBuf) -> Result<Value, Error> {
+fn of_file(file: &PathBuf) -> Result<Value, Error> {
     let name = file.display();
     let text = match file.to_str() {
         Some("-") => {

@@ -14,12 +14,13 @@ use worker::lanes::Lanes;
 
 use crate::in_process::work;
 use crate::outcome::Verdicts;
-use crate::plan::{MOST_ROWS, Output, collect, default_regions, notes, plan_text};
+use crate::plan::{MOST_ROWS, Output, collect, default_regions, notes, plan_text, reached};
 use crate::policy::PolicyOptions;
 use crate::progress::Progress;
+use crate::show::show;
 use crate::{Error, exit};
 
-/// Plan and back up from this machine, with no stack deployed. A policy with "dry_run": true is only planned.
+/// Plan and back up from this machine, with no stack deployed. A policy that is a dry run is only planned.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
@@ -46,15 +47,17 @@ impl Options {
         let planner = Aws::from_env().await;
         if policy.dry_run {
             let (summary, jobs) = collect(&planner, &policy, &regions).await;
-            println!("{}", plan_text(&summary, &jobs, MOST_ROWS));
+            reached(&summary)?;
+            show(&plan_text(&summary, &jobs, MOST_ROWS));
             return Ok(exit::DONE);
         }
         eprintln!("Policy {}, slot {}", policy.name, policy.slot);
         let lanes = Lanes::new(Aws::from_env().await, config);
         let run = back_up(&planner, &lanes, &policy, &regions, now).await;
+        run.summary.as_ref().map_or(Ok(()), reached)?;
         match self.output {
-            Output::Json => println!("{}", json!({"summary": run.summary, "verdicts": run.verdicts})),
-            Output::Table => println!("{}", run.text(&policy)),
+            Output::Json => show(&json!({"summary": run.summary, "verdicts": run.verdicts}).to_string()),
+            Output::Table => show(&run.text(&policy)),
         }
         Ok(run.exit_code())
     }

@@ -1,6 +1,6 @@
 //! The planner: a policy in, one job for each volume out.
 //!
-//! [`Planner::handle`] is the Lambda. [`plan`] is what it does, and what the operator's tool does without a queue;
+//! [`Planner::handle`] is the Lambda. [`mod@plan`] is what it does, and what the operator's tool does without a queue;
 //! [`survey`] is its pure half.
 
 pub mod plan;

@@ -10,8 +10,8 @@ use simulator::world::World;
 
 /// An EC2 that runs on this machine, with EC2's limits, for the SDKs, boto3 and the AWS CLI.
 ///
-/// Point them at it: AWS_ENDPOINT_URL_EC2=http://127.0.0.1:4577 AWS_ENDPOINT_URL_STS=http://127.0.0.1:4577
-/// AWS_ACCESS_KEY_ID=123456789012 AWS_SECRET_ACCESS_KEY=x. An access key id of twelve digits is the account.
+/// Point them at it with `AWS_ENDPOINT_URL_EC2` and `AWS_ENDPOINT_URL_STS`. An access key id of twelve digits is the
+/// account; the secret may be anything.
 #[derive(Debug, Parser)]
 struct Options {
     /// Where to listen. Only loopback: it has no access control.

@@ -171,7 +171,7 @@ fn id_of_token(token: &str) -> Result<String, Refusal> {
     let digits: Vec<char> = token.chars().collect();
     let bytes = digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).ok());
     let id = bytes.collect::<Option<Vec<u8>>>().and_then(|bytes| String::from_utf8(bytes).ok());
-    let id = id.filter(|id| !id.is_empty() && digits.len() % 2 == 0);
+    let id = id.filter(|id| !id.is_empty() && digits.len().is_multiple_of(2));
     id.ok_or_else(|| {
         Refusal::client("InvalidPaginationToken", "The specified pagination token is not valid or is expired.")
     })

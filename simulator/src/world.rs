@@ -17,12 +17,15 @@ use crate::table::{Resource, Table};
 pub struct World {
     /// What time it is in it.
     pub clock: Clock,
-    regions: Mutex<HashMap<(String, String), Arc<Mutex<Region>>>>,
+    regions: Mutex<HashMap<Place, Arc<Mutex<Region>>>>,
     counters: Mutex<Counters>,
     faults: Mutex<Faults>,
     settings: Mutex<Settings>,
     ids: AtomicU64,
 }
+
+/// Account and Region.
+type Place = (String, String);
 
 /// What a world is like.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures::stream::{self, FuturesUnordered};
@@ -17,7 +18,7 @@ use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::job::{Failure, Job, Lane};
 use shared::vocabulary::policy::Role;
 use shared::vocabulary::tag;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use crate::clock::Clock;
@@ -39,9 +40,12 @@ pub enum Step {
     Again(Box<Job>),
     /// A person must look: this job says why.
     Dead(Box<Job>),
-    /// It was not taken up, for lack of time.
-    HandedBack,
+    /// It was not taken up, for lack of time; its lane may go on after this long.
+    HandedBack(Duration),
 }
+
+/// Handed back, to whoever takes it up next.
+const NOT_NOW: Step = Step::HandedBack(Duration::ZERO);
 
 /// What the world has decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,13 +75,13 @@ impl Lanes {
         stop: Instant,
     ) -> impl Stream<Item = (Job, Step)> + 'a {
         let begin = async move {
-            match self.look(&lane, role.as_ref(), &jobs).await {
-                Ok((ec2, done)) => self.create_missing(lane, ec2, done, jobs, clock, stop).boxed_local(),
-                Err(error) => {
-                    let step =
-                        move |job: Job| (job.clone(), self.failed(&job, &error, &clock).unwrap_or(Step::HandedBack));
-                    stream::iter(jobs).map(step).boxed_local()
+            match timeout_at(stop, self.look(&lane, role.as_ref(), &jobs)).await {
+                Ok(Ok((ec2, done))) => self.create_missing(lane, ec2, done, jobs, clock, stop).boxed_local(),
+                Ok(Err(error)) => {
+                    let step = move |job: &Job| self.failed(job, &error, &clock).unwrap_or(NOT_NOW);
+                    stream::iter(jobs).map(move |job| (job.clone(), step(&job))).boxed_local()
                 }
+                Err(_time_is_up) => stream::iter(jobs).map(|job| (job, NOT_NOW)).boxed_local(),
             }
         };
         begin.flatten_stream()
@@ -121,30 +125,20 @@ impl Lanes {
 
     /// A panic in one job is a failed attempt of that job alone.
     async fn create_or_panic(&self, lane: &Lane, ec2: &Ec2, job: &Job, clock: &Clock, stop: Instant) -> Step {
-        let attempt = AssertUnwindSafe(self.create(lane, ec2, job, clock, stop)).catch_unwind().await;
-        attempt.unwrap_or_else(|panic| {
-            let message = panic.downcast_ref::<String>().cloned();
-            let message = message.or(panic.downcast_ref::<&str>().map(|text| String::from(*text)));
-            let error = ApiError {
-                operation: format!("do job {}", job.id),
-                code: "Panic".into(),
-                message: message.unwrap_or_else(|| "a panic without a message".into()),
-                status: None,
-                request_id: None,
-            };
-            self.failed(job, &error, clock).unwrap_or(Step::HandedBack)
-        })
+        match caught(job, self.create(lane, ec2, job, clock, stop)).await {
+            Ok(step) => step,
+            Err(panic) => self.failed(job, &panic, clock).unwrap_or(NOT_NOW),
+        }
     }
 
     /// Takes the snapshot when it is the job's turn. While EC2 throttles, the lane slows down and the job waits in it:
     /// a throttled call did nothing, so it is safe to ask again.
     async fn create(&self, lane: &Lane, ec2: &Ec2, job: &Job, clock: &Clock, stop: Instant) -> Step {
         loop {
-            let start = self.paced(lane, |pace, now| pace.reserve(now).into());
-            if start > stop {
-                return Step::HandedBack;
+            match self.paced(lane, |pace, now| pace.reserve(now, stop.into_std())) {
+                Ok(start) => sleep_until(start.into()).await,
+                Err(start) => return Step::HandedBack(Instant::from_std(start).duration_since(Instant::now())),
             }
-            sleep_until(start).await;
             match ec2.create_snapshot(&job.volume, &description(job), snapshot_tags(job)).await {
                 Ok(snapshot) => {
                     self.paced(lane, |pace, _| pace.went_through());
@@ -193,5 +187,40 @@ impl Lanes {
             Fate::VolumeGone => Some(Step::Finished(Outcome::VolumeGone)),
             Fate::DeadLetter => Some(Step::Dead(next(job.attempt, None))),
         }
+    }
+}
+
+/// What `attempt` comes to, or the panic that ended it, as an error that is tried again.
+async fn caught<T>(job: &Job, attempt: impl Future<Output = T>) -> Result<T, ApiError> {
+    AssertUnwindSafe(attempt).catch_unwind().await.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        ApiError {
+            operation: format!("do job {}", job.id),
+            code: "Panic".into(),
+            message: text.unwrap_or("a panic without a message").into(),
+            status: None,
+            request_id: None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::rules::fate::{Class, class};
+
+    #[tokio::test]
+    async fn a_panic_in_one_job_is_a_failed_attempt_of_that_job_alone() {
+        let job = Job::parse(
+            r#"{"version":1,"action":"snapshot","job":"j-1","policy":"daily","slot":"2026-11-20T02:00:00Z",
+            "account":"123456789012","region":"eu-central-1","volume":"vol-0123456789abcdef0","retain":"7d"}"#,
+        )
+        .unwrap();
+        let panics = async { panic!("index {} out of range", 7) };
+        let (panicked, went_on) = tokio::join!(caught::<()>(&job, panics), caught(&job, async { 42 }));
+        let panicked = panicked.unwrap_err();
+        assert_eq!((panicked.code.as_str(), panicked.message.as_str()), ("Panic", "index 7 out of range"));
+        assert_eq!(class(&panicked), Class::Transient, "it is tried again, and at last dead-lettered");
+        assert_eq!(went_on, Ok(42));
     }
 }

@@ -48,7 +48,9 @@ impl Settlement {
             }
             Step::Again(next) => self.again(next, message).await,
             Step::Dead(dead) => self.dead(dead, message).await,
-            Step::HandedBack => return self.hide(&messages, TimeDelta::zero()).await,
+            Step::HandedBack(wait) => {
+                return self.hide(&messages, TimeDelta::from_std(*wait).unwrap_or_default()).await;
+            }
         };
         match settled {
             Ok(()) => Vec::new(),

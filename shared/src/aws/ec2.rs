@@ -120,7 +120,7 @@ impl Ec2 {
         Ok(found)
     }
 
-    /// Takes a snapshot with all its tags in the one call, and gives its id. Never sent twice: see [`Ec2::new`].
+    /// Takes a snapshot with all its tags in the one call, and gives its id. The SDK never sends it twice.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshot.html>
     pub async fn create_snapshot(
         &self,

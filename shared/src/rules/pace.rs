@@ -28,11 +28,15 @@ impl Pace {
         Self { fastest: calls_per_second, rate: calls_per_second, next: None, slowed: None, throttled_calls: 0 }
     }
 
-    /// When a call that is ready `now` may start. The time is taken: the next call comes later.
-    pub fn reserve(&mut self, now: Instant) -> Instant {
+    /// When a call that is ready `now` may start. The time is taken: the next call comes later. An error is a time
+    /// after `latest`, and then nothing is taken: were it, those that are handed back would push each other away.
+    pub fn reserve(&mut self, now: Instant, latest: Instant) -> Result<Instant, Instant> {
         let start = self.next.map_or(now, |next| next.max(now));
+        if start > latest {
+            return Err(start);
+        }
         self.next = Some(start + Duration::from_secs_f64(1.0 / self.rate));
-        start
+        Ok(start)
     }
 
     /// A call was throttled. Several that were under way together slow the lane once.
@@ -71,36 +75,50 @@ mod tests {
         Instant::now()
     }
 
+    /// When the next call starts that is ready at `now` and may wait for ever.
+    fn next(pace: &mut Pace, now: Instant) -> Instant {
+        pace.reserve(now, now + Duration::from_secs(1_000_000)).unwrap()
+    }
+
     #[test]
     fn calls_start_evenly_at_the_lanes_rate() {
         let (start, mut pace) = (start(), Pace::new(4.0));
-        let starts: Vec<_> = (0..5).map(|_| (pace.reserve(start) - start).as_millis()).collect();
+        let starts: Vec<_> = (0..5).map(|_| (next(&mut pace, start) - start).as_millis()).collect();
         assert_eq!(starts, [0, 250, 500, 750, 1000]);
     }
 
     #[test]
     fn time_that_passed_unused_is_not_saved_up() {
         let (start, mut pace) = (start(), Pace::new(4.0));
-        pace.reserve(start);
+        next(&mut pace, start);
         let later = start + Duration::from_secs(60);
-        assert_eq!(pace.reserve(later), later);
-        assert_eq!(pace.reserve(later), later + Duration::from_millis(250));
+        assert_eq!(next(&mut pace, later), later);
+        assert_eq!(next(&mut pace, later), later + Duration::from_millis(250));
     }
 
     #[test]
     fn a_throttled_lane_rests_slows_down_once_and_comes_back() {
         let (start, mut pace) = (start(), Pace::new(4.0));
-        pace.reserve(start);
+        next(&mut pace, start);
         for _ in 0..5 {
             pace.throttled(start);
         }
-        assert_eq!((pace.reserve(start) - start).as_millis(), 1250);
-        assert_eq!((pace.reserve(start) - start).as_millis(), 1750, "two calls a second now");
+        assert_eq!((next(&mut pace, start) - start).as_millis(), 1250);
+        assert_eq!((next(&mut pace, start) - start).as_millis(), 1750, "two calls a second now");
         for _ in 0..100 {
             pace.went_through();
         }
-        let next = pace.reserve(start);
-        assert_eq!(pace.reserve(start) - next, Duration::from_millis(250));
+        let first = next(&mut pace, start);
+        assert_eq!(next(&mut pace, start) - first, Duration::from_millis(250));
+    }
+
+    #[test]
+    fn a_call_that_would_come_too_late_takes_no_time() {
+        let (start, mut pace) = (start(), Pace::new(1.0));
+        let latest = start + Duration::from_secs(2);
+        let starts: Vec<_> = (0..10).filter_map(|_| pace.reserve(start, latest).ok()).collect();
+        assert_eq!(starts.len(), 3);
+        assert_eq!(next(&mut pace, latest), start + Duration::from_secs(3));
     }
 
     #[test]
@@ -109,7 +127,7 @@ mod tests {
         for second in 0..1000 {
             pace.throttled(start + Duration::from_secs(second));
         }
-        let next = pace.reserve(start + Duration::from_secs(5000));
-        assert!(pace.reserve(next) - next <= Duration::from_millis(2500));
+        let first = next(&mut pace, start + Duration::from_secs(5000));
+        assert!(next(&mut pace, first) - first <= Duration::from_millis(2500));
     }
 }

@@ -34,7 +34,7 @@ pub fn copied_tags(policy: &Policy, volume: &Volume, instance: Option<&Instance>
     let own = [(tag::NAME, name.as_str())];
     let copied = volume.tags.iter().chain(instance_tags).filter(|_| policy.copy_tags);
     let wanted = (keyword.into_iter().map(as_str))
-        .chain(policy.tags.get(tag::NAME).is_none().then_some(own).into_iter().flatten())
+        .chain((!policy.tags.contains_key(tag::NAME)).then_some(own).into_iter().flatten())
         .chain(policy.tags.iter().chain(copied).map(as_str))
         .filter(|(key, _)| !is_reserved(key));
     let mut found = CopiedTags::default();
