@@ -148,6 +148,8 @@ async fn another_account_is_backed_up_through_its_role() {
     stack.settle().await;
     stack.assert_one_snapshot_each("daily", &volumes);
     assert!(stack.snapshots().iter().all(|snapshot| snapshot.owner == OTHER));
+    // Planner and worker: once to see that the role can be assumed, once for the clients of all Regions.
+    assert_eq!(stack.world().counters().action("AssumeRole").calls, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,7 +110,7 @@ impl Counted {
         let id = entry["MessageDeduplicationId"].as_str().unwrap().to_string();
         let takes = match self.mood {
             Mood::Good => true,
-            Mood::Moody => self.entries % 3 != 0 || !self.refused.insert(id.clone()),
+            Mood::Moody => !self.entries.is_multiple_of(3) || !self.refused.insert(id.clone()),
             Mood::Refuses(group) => entry["MessageGroupId"] != group,
         };
         if takes {

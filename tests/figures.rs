@@ -1,5 +1,9 @@
 //! Figures that are measured, printed and held to bounds that leave a wide margin. For the shipped binaries:
-//! `cargo test --profile ship -p tests figures -- --nocapture --test-threads 1`.
+//!
+//! ```sh
+//! cargo build --profile ship -p planner -p worker -p notifier
+//! SNAPKEEP_BINARIES=$PWD/target/ship cargo test -p tests figures -- --nocapture --test-threads 1
+//! ```
 
 use std::time::{Duration, Instant};
 

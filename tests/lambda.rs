@@ -110,9 +110,13 @@ impl Drop for Function {
     }
 }
 
-/// The real binary. `cargo test` does not build the binaries of other packages, so this does, once, with the same
+/// The real binary: from the folder that `SNAPKEEP_BINARIES` names, or built here. `cargo test` does not build the binaries of other packages, so this does, once, with the same
 /// profile and the same features: what is built already stays.
+#[expect(clippy::disallowed_methods, reason = "the one setting of the tests: which binaries are measured")]
 pub(crate) async fn binary(name: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os("SNAPKEEP_BINARIES") {
+        return PathBuf::from(folder).join(name);
+    }
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     let folder = BUILT.get_or_init(|| async {
         let folder = python::build_folder();

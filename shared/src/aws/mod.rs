@@ -8,6 +8,7 @@ pub mod sqs;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
@@ -30,6 +31,7 @@ use crate::vocabulary::policy::{Account, Role};
 pub struct Aws {
     config: SdkConfig,
     own_account: OnceCell<String>,
+    assumed: Mutex<HashMap<Role, SharedCredentialsProvider>>,
     regional: Mutex<HashMap<(Option<Role>, String), Ec2>>,
 }
 
@@ -58,11 +60,14 @@ impl Aws {
             .connect_timeout(Duration::from_secs(4))
             .operation_attempt_timeout(Duration::from_secs(30))
             .build();
+        // Credentials are kept by their provider, so that thirty Regions of an account ask for them once.
+        let loader = loader.identity_cache(IdentityCache::lazy().build());
         let config = loader.http_client(http_client()).timeout_config(timeouts).load().await;
         let region = config.region().cloned().unwrap_or(Region::from_static(DEFAULT_REGION));
         Self {
             config: config.into_builder().region(region).build(),
             own_account: OnceCell::new(),
+            assumed: Mutex::default(),
             regional: Mutex::default(),
         }
     }
@@ -101,6 +106,10 @@ impl Aws {
 
     /// Asked for once at the start, so that a role that cannot be assumed is told apart from an EC2 that fails.
     async fn assume(&self, role: &Role) -> Result<SharedCredentialsProvider, ApiError> {
+        let mut assumed = self.assumed.lock().await;
+        if let Some(provider) = assumed.get(role) {
+            return Ok(provider.clone());
+        }
         let mut provider = AssumeRoleProvider::builder(&role.arn).session_name("snapkeep").configure(&self.config);
         if let Some(external_id) = &role.external_id {
             provider = provider.external_id(external_id);
@@ -108,7 +117,9 @@ impl Aws {
         let provider = provider.build().await;
         let credentials = provider.provide_credentials().await;
         credentials.map_err(|error| error::credentials_error(&format!("assume {}", role.arn), &error))?;
-        Ok(SharedCredentialsProvider::new(provider))
+        let provider = SharedCredentialsProvider::new(provider);
+        assumed.insert(role.clone(), provider.clone());
+        Ok(provider)
     }
 
     /// The Region that the environment names, for what is not tied to a policy's Regions.
