@@ -1,46 +1,15 @@
 //! `snapkeep` as an operator types it.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 use simulator::faults::Fault;
 use simulator::fleet::Fleet;
 use simulator::server::Server;
 use simulator::world::World;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 
-use crate::lambda::binary;
-use crate::stack::{ACCOUNT, environment};
+use crate::stack::ACCOUNT;
+use crate::typed::snapkeep;
 
 const REGION: &str = "eu-central-1";
-
-struct Said {
-    exit: i32,
-    out: String,
-    err: String,
-}
-
-/// Types `line`, with EC2 at `ec2` and `input` on standard input.
-async fn snapkeep(ec2: &str, line: &str, input: &str) -> Said {
-    let mut process = Command::new(binary("snapkeep").await)
-        .args(line.split(' '))
-        .env_clear()
-        .envs(environment(ec2, ec2))
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    process.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
-    let output = process.wait_with_output().await.unwrap();
-    Said {
-        exit: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
 
 async fn serve(volumes: usize) -> (Server, Vec<String>) {
     let world = World::default();

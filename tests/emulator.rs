@@ -1,4 +1,4 @@
-//! MiniStack: SQS and SNS on loopback.
+//! Emulators that nobody here wrote, on loopback: MiniStack for SQS and SNS, moto as a second opinion on EC2.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Stdio;
@@ -16,24 +16,28 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
+    /// MiniStack. Left to itself it listens on every interface.
     pub async fn start() -> Self {
+        Self::spawn("ministack", |command, port| command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port)).await
+    }
+
+    /// moto's server.
+    pub async fn start_moto() -> Self {
+        Self::spawn("moto_server", |command, port| command.args(["-H", "127.0.0.1", "-p", port])).await
+    }
+
+    async fn spawn(name: &str, listen: impl for<'a> Fn(&'a mut Command, &str) -> &'a mut Command) -> Self {
         let port = free_port();
-        let process = Command::new(python::bin().await.join("ministack"))
-            // Left to itself it listens on every interface.
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", port.to_string())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(python::bin().await.join(name));
+        listen(&mut command, &port.to_string()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let process = command.spawn().unwrap();
         for _ in 0..600 {
             if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
                 return Self { url: format!("http://127.0.0.1:{port}"), _process: process };
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("MiniStack did not listen on port {port} within 30 seconds");
+        panic!("{name} did not listen on port {port} within 30 seconds");
     }
 }
 

@@ -11,6 +11,7 @@ mod emulator;
 mod lambda;
 mod python;
 mod stack;
+mod typed;
 
 mod backup;
 mod boto3;
@@ -18,5 +19,6 @@ mod cli;
 mod edges;
 mod failures;
 mod figures;
+mod moto;
 mod sdk;
 mod tidy;

@@ -1,11 +1,11 @@
-//! A virtual environment under `target/`, made once: MiniStack, and the boto3 that goes with the botocore it pins.
+//! A virtual environment under `target/`, made once: MiniStack and moto, and the boto3 that goes with the botocore they want.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tokio::sync::OnceCell;
 
-const PACKAGES: [&str; 2] = ["ministack==1.5.33", "boto3==1.43.106"];
+const PACKAGES: [&str; 3] = ["ministack==1.5.33", "boto3==1.43.106", "moto[server]==5.2.5"];
 
 /// The folder of the environment's programs.
 pub(crate) async fn bin() -> &'static Path {
@@ -21,7 +21,7 @@ pub(crate) fn build_folder() -> PathBuf {
 
 /// Made beside its final place and moved there whole, so that one that broke off is not taken for one that is there.
 fn make() -> PathBuf {
-    let name = format!("python-{}", PACKAGES.join("-").replace("==", "-"));
+    let name = format!("python-{}", PACKAGES.join("-").replace("==", "-").replace("[server]", ""));
     let folder = build_folder().parent().unwrap().join(name);
     if !folder.join("complete").exists() {
         let _ = std::fs::remove_dir_all(&folder);

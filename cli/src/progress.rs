@@ -48,7 +48,7 @@ impl Progress {
                 bar.set_length(counts.jobs as u64);
                 bar.set_position(counts.ended() as u64);
                 let message = if is_end { end(counts, pace) } else { news.or_else(|| throttled(pace)) };
-                message.into_iter().for_each(|message| bar.set_message(shortened(&message, 70)));
+                message.into_iter().for_each(|message| bar.set_message(message));
             }
             Self::Lines { last } => {
                 news.into_iter().for_each(|news| eprintln!("{}: {news}", job.region));
@@ -85,7 +85,7 @@ fn throttled(pace: Option<&Pace>) -> Option<String> {
 }
 
 fn bar(all: &MultiProgress, region: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix:16} {bar:28} {pos:>6}/{len:6} {elapsed:>4} {msg}");
+    let style = ProgressStyle::with_template("{prefix:16} {bar:20} {pos:>6}/{len:6} {elapsed:>4} {wide_msg}");
     let bar = all.add(ProgressBar::new(0));
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
     bar.set_prefix(String::from(region));

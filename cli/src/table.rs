@@ -1,21 +1,24 @@
 //! Tables for people.
 
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 
 /// A line under the heads, and nothing else: easy to read, and to copy from.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// A table with these heads, each cell on one line where the terminal allows it. Columns named in `right` are numbers.
+/// A table with these heads. Columns named in `right` are numbers. What has no space in it, such as an id, is never
+/// broken, so that it can be copied; text is broken where the terminal is too narrow.
 pub(crate) fn table<const N: usize>(heads: [&str; N], right: &[&str], rows: Vec<[String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(RULED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(heads);
-    for (column, head) in table.column_iter_mut().zip(heads) {
+    table.set_header(heads).add_rows(&rows);
+    for (index, (column, head)) in table.column_iter_mut().zip(heads).enumerate() {
         if right.contains(&head) {
             column.set_cell_alignment(CellAlignment::Right);
         }
+        if rows.iter().all(|row| !row[index].contains(' ')) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
-    table.add_rows(rows);
     table.to_string()
 }
 

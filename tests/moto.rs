@@ -1,0 +1,62 @@
+//! A second opinion on EC2: the same run against moto, which nobody here wrote.
+
+use std::process::Command;
+
+use crate::emulator::Emulator;
+use crate::python;
+use crate::stack::ACCOUNT;
+use crate::typed::snapkeep;
+
+/// Two instances to back up, of which one has two more volumes; one to leave alone; a loose volume.
+const BUILD: &str = r#"
+import boto3, sys
+ec2 = boto3.client("ec2", region_name="eu-central-1", endpoint_url=sys.argv[1], aws_access_key_id="123456789012", aws_secret_access_key="x")
+image = ec2.describe_images()["Images"][0]["ImageId"]
+def instance(name, backup):
+    made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType="t3.micro", TagSpecifications=[
+        {"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}, {"Key": "Backup", "Value": backup}]}])
+    return made["Instances"][0]["InstanceId"]
+db, web, other = instance("db", "true"), instance("web", "true"), instance("other", "True")
+for device in ("/dev/sdf", "/dev/sdg"):
+    volume = ec2.create_volume(AvailabilityZone="eu-central-1a", Size=8)["VolumeId"]
+    ec2.attach_volume(InstanceId=db, VolumeId=volume, Device=device)
+ec2.create_volume(AvailabilityZone="eu-central-1a", Size=8)
+ec2.stop_instances(InstanceIds=[web])
+"#;
+
+const LOOK: &str = r#"
+import boto3, sys
+ec2 = boto3.client("ec2", region_name="eu-central-1", endpoint_url=sys.argv[1], aws_access_key_id="123456789012", aws_secret_access_key="x")
+found = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": ["snapkeep:policy"]}])["Snapshots"]
+for tags in sorted((({t["Key"]: t["Value"] for t in s["Tags"]}, s["VolumeId"]) for s in found), key=lambda s: (s[0]["Name"], s[0]["snapkeep:device"])):
+    t, volume = tags
+    print(t["Name"], t["snapkeep:device"], t["snapkeep:policy"], t["snapkeep:retain"], t["DeleteOn"], t["snapkeep:slot"], t["Backup"], t["snapkeep:volume"] == volume)
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_run_against_moto_backs_up_the_same_volumes() {
+    let moto = Emulator::start_moto().await;
+    script(BUILD, &moto.url).await;
+    let line = "run --policy daily --tag Backup=true --retain 7d --regions eu-central-1 --slot 2026-11-20T02:00:00Z";
+    for already_there in ["0", "4"] {
+        let said = snapkeep(&moto.url, line, "").await;
+        assert_eq!(said.exit, 0, "{}{}", said.out, said.err);
+        let row = said.out.lines().find(|line| line.contains(ACCOUNT)).unwrap();
+        assert_eq!(row.split_whitespace().nth(4), Some(already_there), "{}", said.out);
+        assert_eq!(
+            script(LOOK, &moto.url).await,
+            "\
+db /dev/sda1 daily 7d 2026-11-27 2026-11-20T02:00:00Z true True
+db /dev/sdf daily 7d 2026-11-27 2026-11-20T02:00:00Z true True
+db /dev/sdg daily 7d 2026-11-27 2026-11-20T02:00:00Z true True
+web /dev/sda1 daily 7d 2026-11-27 2026-11-20T02:00:00Z true True
+"
+        );
+    }
+}
+
+async fn script(script: &'static str, url: &str) -> String {
+    let (python, url) = (python::bin().await.join("python"), url.to_string());
+    let run = move || python::run(Command::new(python).args(["-c", script, &url]));
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
