@@ -84,7 +84,7 @@ impl Verdicts {
             let [jobs, created, already_there, volume_gone, failed] = counts;
             [region.clone(), account.clone(), jobs, created, already_there, volume_gone, failed]
         });
-        let heads = ["Region", "Account", "Jobs", "Created", "Already there", "Volume gone", "Failed"];
+        let heads = ["Region", "Account", "Jobs", "Created", "Existing", "Gone", "Failed"];
         let mut parts = vec![table(heads, &heads[2..], rows.collect())];
         if !self.failed.is_empty() {
             let rows = self.failed.iter().map(|letter| {

@@ -96,12 +96,23 @@ pub(crate) fn plan_text(summary: &Summary, jobs: &[Job], most: usize) -> String 
     if !jobs.is_empty() {
         let rows = jobs.iter().take(most).map(|job| {
             let name = job.tags.get(tag::NAME).map(|name| plain(name)).unwrap_or_default();
-            let due = job.retain.delete_on(job.slot, job.time_zone);
-            let retain = due.map_or(job.retain.to_string(), |day| format!("{} (until {day})", job.retain));
+            let delete_on = job.retain.delete_on(job.slot, job.time_zone).map(|day| day.to_string());
             let of = |part: &Option<String>| part.clone().unwrap_or_default();
-            [job.region.clone(), job.volume.clone(), name, of(&job.instance), of(&job.device), retain]
+            [
+                job.region.clone(),
+                job.volume.clone(),
+                name,
+                of(&job.instance),
+                of(&job.device),
+                job.retain.to_string(),
+                of(&delete_on),
+            ]
         });
-        parts.push(table(["Region", "Volume", "Name", "Instance", "Device", "Retain"], &[], rows.collect()));
+        parts.push(table(
+            ["Region", "Volume", "Name", "Instance", "Device", "Retain", "DeleteOn"],
+            &[],
+            rows.collect(),
+        ));
     }
     if jobs.len() > most {
         parts.push(format!(" and {} more; `plan --output json` has them all\n", jobs.len() - most));

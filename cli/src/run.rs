@@ -14,7 +14,7 @@ use worker::lanes::Lanes;
 
 use crate::in_process::work;
 use crate::outcome::Verdicts;
-use crate::plan::{MOST_ROWS, Output, collect, default_regions, notes, plan_text, reached};
+use crate::plan::{MOST_ROWS, Output, collect, default_regions, notes, plan_text, reached, volumes};
 use crate::policy::PolicyOptions;
 use crate::progress::Progress;
 use crate::show::show;
@@ -86,14 +86,11 @@ impl Run {
     pub fn text(&self, policy: &Policy) -> String {
         let mut parts = vec![self.verdicts.text()];
         parts.extend(self.summary.iter().flat_map(notes));
+        let again = format!("the same command with --slot {} takes what is missing, and only that.", policy.slot);
         if self.summary.is_none() {
-            parts.push(format!("Stopped. At least {} without a verdict.", crate::plan::volumes(self.verdicts.open())));
-        }
-        if self.exit_code() != exit::DONE {
-            parts.push(format!(
-                "When the cause is mended, the same command with --slot {} takes what is missing, and only that.",
-                policy.slot
-            ));
+            parts.push(format!("Stopped, with at least {} open: {again}", volumes(self.verdicts.open())));
+        } else if self.exit_code() != exit::DONE {
+            parts.push(format!("When the cause is mended, {again}"));
         }
         parts.push("A snapshot is a backup when EC2 has completed it, which takes minutes to hours:".into());
         parts.push(format!(

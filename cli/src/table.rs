@@ -1,9 +1,12 @@
 //! Tables for people.
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 
 /// A line under the heads, and nothing else: easy to read, and to copy from.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// Narrower, text is a column of letters: then the table is wider than the terminal.
+const NARROWEST_TEXT: Width = Width::Fixed(30);
 
 /// A table with these heads. Columns named in `right` are numbers. What has no space in it, such as an id, is never
 /// broken, so that it can be copied; text is broken where the terminal is too narrow.
@@ -15,9 +18,10 @@ pub(crate) fn table<const N: usize>(heads: [&str; N], right: &[&str], rows: Vec<
         if right.contains(&head) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        if rows.iter().all(|row| !row[index].contains(' ')) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
+        column.set_constraint(match rows.iter().all(|row| !row[index].contains(' ')) {
+            true => ColumnConstraint::ContentWidth,
+            false => ColumnConstraint::LowerBoundary(NARROWEST_TEXT),
+        });
     }
     table.to_string()
 }

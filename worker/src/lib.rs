@@ -92,6 +92,8 @@ impl Worker {
                 else => break,
             }
         }
+        // There should be none. What nobody has spoken for must come again, not be acknowledged.
+        unsettled.extend(messages.into_values().flatten().map(|message| message.id));
         let mut response = SqsBatchResponse::default();
         unsettled.into_iter().for_each(|message_id| response.add_failure(message_id));
         Ok(response)
