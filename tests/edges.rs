@@ -35,6 +35,26 @@ async fn a_worker_that_runs_out_of_time_hands_the_rest_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_killed_in_the_middle_loses_nothing_and_makes_nothing_twice() {
+    let world = World::default();
+    let volumes = Fleet::new(ACCOUNT, REGIONS[0], 16).build(&world);
+    let mut stack = Stack::deploy(world, 0, &[("SNAPKEEP_CREATE_RATE", "2")]).await;
+    stack.set_visibility_timeout(8).await;
+    let doomed = stack.add_worker(Duration::from_secs(60)).await;
+    stack.plan(&policy()).await.unwrap();
+    while stack.snapshots().len() < 3 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    doomed.kill().await;
+    let done_by_then = stack.snapshots().len();
+    assert!(done_by_then < 10, "it was in the middle of its first batch");
+    stack.add_worker(Duration::from_secs(60)).await;
+    stack.settle().await;
+    stack.assert_one_snapshot_each("daily", &volumes);
+    assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn jobs_that_sqs_did_not_take_are_sent_once_more() {
     let world = World::default();
     REGIONS.iter().for_each(|region| drop(Fleet::new(ACCOUNT, region, 55).build(&world)));

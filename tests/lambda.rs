@@ -24,7 +24,8 @@ use crate::python;
 #[derive(Debug)]
 pub(crate) struct Function {
     invocations: mpsc::Sender<Invocation>,
-    process: Child,
+    process: Mutex<Child>,
+    process_id: u32,
     server: JoinHandle<()>,
     /// From the start of the process to its first poll.
     pub cold_start: Duration,
@@ -86,7 +87,8 @@ impl Function {
             .unwrap();
         let polled = tokio::time::timeout(Duration::from_secs(20), polled).await;
         let polled = polled.unwrap_or_else(|_| panic!("{name} did not poll within 20 seconds")).unwrap();
-        Self { invocations, process, server, cold_start: polled - started }
+        let process_id = process.id().unwrap();
+        Self { invocations, process: Mutex::new(process), process_id, server, cold_start: polled - started }
     }
 
     /// Invokes the function, and waits for its answer.
@@ -96,9 +98,14 @@ impl Function {
         answered.await.unwrap_or_else(|_| panic!("the function ended without an answer"))
     }
 
+    /// SIGKILL, whatever it is doing. Its invocation is never answered.
+    pub async fn kill(&self) {
+        self.process.lock().await.kill().await.unwrap();
+    }
+
     /// A line of `/proc/PID/status`, in kB: `VmHWM` is the most memory that was ever resident.
     pub fn memory(&self, line: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id().unwrap())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id)).unwrap();
         let found = status.lines().find(|text| text.starts_with(line)).unwrap();
         found.split_whitespace().nth(1).unwrap().parse().unwrap()
     }

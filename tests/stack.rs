@@ -27,6 +27,7 @@ pub(crate) struct Stack {
     pub planner: Function,
     pub queues: Queues,
     others: Vec<(&'static str, Arc<Function>)>,
+    environment: Vec<(&'static str, String)>,
     sqs: aws_sdk_sqs::Client,
     mappings: Vec<JoinHandle<()>>,
     sent: AtomicUsize,
@@ -74,14 +75,39 @@ impl Stack {
 
         let planner = Function::start("planner", &environment, Duration::from_secs(900)).await;
         let notifier = Arc::new(Function::start("notifier", &environment, TIMEOUT).await);
-        let mut others = vec![("notifier", Arc::clone(&notifier))];
-        let mut mappings = vec![map(&sqs, &queues.reports, notifier)];
+        let others = vec![("notifier", Arc::clone(&notifier))];
+        let mappings = vec![map(&sqs, &queues.reports, notifier)];
+        let mut stack = Self {
+            simulator,
+            planner,
+            queues,
+            others,
+            environment,
+            sqs,
+            mappings,
+            sent: AtomicUsize::default(),
+            _emulator: emulator,
+        };
         for _ in 0..workers {
-            let worker = Arc::new(Function::start("worker", &environment, timeout).await);
-            others.push(("worker", Arc::clone(&worker)));
-            mappings.push(map(&sqs, &queues.jobs, worker));
+            stack.add_worker(timeout).await;
         }
-        Self { simulator, planner, queues, others, sqs, mappings, sent: AtomicUsize::default(), _emulator: emulator }
+        stack
+    }
+
+    /// One more worker environment with its mapping.
+    pub async fn add_worker(&mut self, timeout: Duration) -> Arc<Function> {
+        let worker = Arc::new(Function::start("worker", &self.environment, timeout).await);
+        self.others.push(("worker", Arc::clone(&worker)));
+        self.mappings.push(map(&self.sqs, &self.queues.jobs, Arc::clone(&worker)));
+        worker
+    }
+
+    /// Messages that were received from now on come again after so many seconds.
+    pub async fn set_visibility_timeout(&self, seconds: u32) {
+        let name = QueueAttributeName::VisibilityTimeout;
+        let request =
+            self.sqs.set_queue_attributes().queue_url(&self.queues.jobs).attributes(name, seconds.to_string());
+        request.send().await.unwrap();
     }
 
     /// Each function with its cold start, from exec to first poll, and its peak memory in MB.
