@@ -72,6 +72,35 @@ async fn a_volume_that_fails_for_a_while_is_tried_again_outside_its_lane() {
     assert_eq!(stack.mails().await, []);
 }
 
+/// `CreateSnapshot` has no client token: what was asked for twice would be made twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_lost_is_looked_for_and_not_asked_for_again() {
+    let world = World::default();
+    let volumes = Fleet::new(ACCOUNT, REGION, 8).build(&world);
+    world.faults().set(Fault::losing_answers_of("CreateSnapshot").times(4));
+    let stack = Stack::deploy(world, 2, &[]).await;
+    stack.plan(&policy()).await.unwrap();
+    stack.settle().await;
+    stack.assert_one_snapshot_each("daily", &volumes);
+    let creates = stack.world().counters().action("CreateSnapshot");
+    assert_eq!((creates.calls, creates.faulted), (8, 4));
+    assert_eq!(stack.mails().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_had_a_snapshot_a_moment_ago_waits_and_uses_up_no_attempt() {
+    let world = World::default();
+    let volumes = Fleet::new(ACCOUNT, REGION, 8).build(&world);
+    let message = "The maximum per volume CreateSnapshot request rate has been exceeded.";
+    let fault = Fault::on("CreateSnapshot", 400, "SnapshotCreationPerVolumeRateExceeded", message);
+    world.faults().set(fault.for_volume(&volumes[2]).times(1));
+    let stack = Stack::deploy(world, 1, &[("SNAPKEEP_MAX_ATTEMPTS", "1")]).await;
+    stack.plan(&policy()).await.unwrap();
+    stack.settle().await;
+    stack.assert_one_snapshot_each("daily", &volumes);
+    assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_attempt_ends_in_the_dead_letter_queue() {
     let world = World::default();

@@ -45,6 +45,12 @@ pub(crate) fn success(xml: String, request_id: &str) -> Response<Body> {
     response(StatusCode::OK, xml, request_id)
 }
 
+/// The beginning of an answer, and then the connection breaks.
+pub(crate) fn cut() -> Response<Body> {
+    let broken = std::io::Error::other("this answer is lost");
+    Response::new(Body::from_stream(futures::stream::iter([Ok("<?xml version"), Err(broken)])))
+}
+
 /// EC2's error document, which STS's clients read as well.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html#api-error-response>
 pub(crate) fn refused(refusal: &Refusal, service: &str, request_id: &str) -> Response<Body> {

@@ -1,15 +1,24 @@
-//! Faults: errors that a test sets for some calls, for good or for a while.
+//! Faults: what a test sets to go wrong in some calls, for good or for a while.
 
 use crate::answer::Refusal;
 
-/// An error for the calls that match. What is not set matches everything.
+/// What goes wrong in the calls that match. What is not set matches everything.
 #[derive(Debug, Clone)]
 pub struct Fault {
     action: String,
     region: Option<String>,
     volume: Option<String>,
     times: Option<u32>,
-    refusal: Refusal,
+    effect: Effect,
+}
+
+/// What a fault does to a call.
+#[derive(Debug, Clone)]
+pub(crate) enum Effect {
+    /// The call is refused, and nothing is done.
+    Refuse(Refusal),
+    /// The call is done, and the connection is cut in the middle of the answer.
+    LoseAnswer,
 }
 
 /// The faults that are set. The first that matches is the one that strikes.
@@ -19,8 +28,16 @@ pub struct Faults(Vec<Fault>);
 impl Fault {
     /// Answers every call of `action` with this HTTP status, code and message, for good.
     pub fn on(action: &str, status: u16, code: &str, message: &str) -> Self {
-        let refusal = Refusal::new(status, code, message);
-        Self { action: action.into(), region: None, volume: None, times: None, refusal }
+        Self::with(action, Effect::Refuse(Refusal::new(status, code, message)))
+    }
+
+    /// Does every call of `action`, and cuts the connection in the middle of the answer, for good.
+    pub fn losing_answers_of(action: &str) -> Self {
+        Self::with(action, Effect::LoseAnswer)
+    }
+
+    fn with(action: &str, effect: Effect) -> Self {
+        Self { action: action.into(), region: None, volume: None, times: None, effect }
     }
 
     /// Only in this Region.
@@ -60,12 +77,12 @@ impl Faults {
         self.0.clear();
     }
 
-    /// The refusal that strikes this call, if any does.
-    pub(crate) fn strike(&mut self, action: &str, region: &str, volume: Option<&str>) -> Option<Refusal> {
+    /// What strikes this call, if anything does.
+    pub(crate) fn strike(&mut self, action: &str, region: &str, volume: Option<&str>) -> Option<Effect> {
         let fault = self.0.iter_mut().find(|fault| fault.matches(action, region, volume))?;
         if let Some(times) = &mut fault.times {
             *times -= 1;
         }
-        Some(fault.refusal.clone())
+        Some(fault.effect.clone())
     }
 }

@@ -10,8 +10,9 @@ use axum::http::{HeaderMap, Response, header};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
-use crate::answer::{Refusal, refused, success};
+use crate::answer::{Refusal, cut, refused, success};
 use crate::calls;
+use crate::faults::Effect;
 use crate::query::Call;
 use crate::world::World;
 
@@ -60,15 +61,21 @@ async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
         Ok(call) => call,
         Err(refusal) => return refused(&refusal, "ec2", &request_id),
     };
-    match admit(&world, &call).and_then(|()| calls::perform(&world, &call, &request_id)) {
+    let effect = admit(&world, &call);
+    let answer = match &effect {
+        Some(Effect::Refuse(refusal)) => Err(refusal.clone()),
+        Some(Effect::LoseAnswer) | None => calls::perform(&world, &call, &request_id),
+    };
+    match answer {
+        Ok(_) if matches!(effect, Some(Effect::LoseAnswer)) => cut(),
         Ok(xml) => success(xml, &request_id),
         Err(refusal) => refused(&refusal, &call.service, &request_id),
     }
 }
 
-/// Counts the call, and lets it through if its token bucket and the faults do. A throttled call does nothing, and no
-/// fault strikes it.
-fn admit(world: &World, call: &Call) -> Result<(), Refusal> {
+/// Counts the call, and gives what strikes it: its empty token bucket, or a fault that is set. A throttled call does
+/// nothing, and no fault strikes it.
+fn admit(world: &World, call: &Call) -> Option<Effect> {
     let (account, region, action) = (call.account.as_str(), call.region.as_str(), call.action.as_str());
     let is_narrow = call.params.is_narrow();
     let limit = world.limit(action, region, is_narrow);
@@ -76,16 +83,16 @@ fn admit(world: &World, call: &Call) -> Result<(), Refusal> {
     let now = world.clock.now();
     let is_let_through =
         call.service != "ec2" || world.region(account, region, |region| region.buckets.take(&bucket, limit, now));
-    let fault = match is_let_through {
+    let effect = match is_let_through {
         true => world.faults().strike(action, region, call.params.text("VolumeId")),
-        false => Some(Refusal::new(503, "RequestLimitExceeded", "Request limit exceeded.")),
+        false => Some(Effect::Refuse(Refusal::new(503, "RequestLimitExceeded", "Request limit exceeded."))),
     };
     let mut counters = world.counters();
     let count = counters.of(account, region, action);
     count.calls += 1;
     count.throttled += u64::from(!is_let_through);
-    count.faulted += u64::from(is_let_through && fault.is_some());
-    fault.map_or(Ok(()), Err)
+    count.faulted += u64::from(is_let_through && effect.is_some());
+    effect
 }
 
 async fn counters(State(world): State<Arc<World>>) -> Response<Body> {
