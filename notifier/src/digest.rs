@@ -134,32 +134,44 @@ impl Digest {
 }
 
 fn dead_letters(policy: &str, letters: &[DeadLetter]) -> String {
-    let mut causes = BTreeMap::<(&str, String), Vec<&DeadLetter>>::new();
-    for letter in letters {
-        let message = plain(&letter.failure.message, LONGEST_REASON);
-        causes.entry((letter.failure.code.as_str(), message)).or_default().push(letter);
-    }
+    let mut causes = BTreeMap::<&str, Vec<&DeadLetter>>::new();
+    letters.iter().for_each(|letter| causes.entry(&letter.failure.code).or_default().push(letter));
     let mut causes: Vec<_> = causes.into_iter().collect();
     causes.sort_by_key(|(_, letters)| std::cmp::Reverse(letters.len()));
     let Some(first) = letters.first() else { return String::new() };
     let mut text = format!("Policy {}: {} not backed up.\n", plain(policy, 127), counted(volumes(letters), "volume"));
-    for ((code, message), letters) in &causes {
-        let _ = write!(text, "\n{}: {message}\n", plain(code, 100));
-        text.extend(letters.iter().take(MOST_NAMED).map(|letter| line(letter)));
-        if let Some(more) = letters.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
-            let _ = writeln!(text, "  and {more} more");
-        }
-        if let Some(letter) = letters.first() {
-            let _ = writeln!(text, "  Look: {}", look(code, letter));
-        }
+    for (code, letters) in &causes {
+        text.push_str(&cause(code, letters));
     }
     let slots: BTreeSet<Slot> = letters.iter().map(|letter| letter.slot).collect();
     text.push_str("\nThe jobs are in the dead-letter queue with these reasons; nothing is tried again by itself.\n");
     text.push_str("When the cause is mended, take what is missing, and only that, from the policy's file:\n");
     for slot in slots.iter().take(5) {
-        let _ = writeln!(text, "  snapkeep run --file {}.json --slot {slot}", file_name(&first.policy));
+        let _ = writeln!(text, "  snapkeep run --file {}.json --slot {slot}", word(&first.policy, "policy"));
     }
     text
+}
+
+/// The volumes that failed with `code`. A message that all have in common is said once; others, such as AWS's encoded
+/// authorization messages, stand beside their volumes.
+fn cause(code: &str, letters: &[&DeadLetter]) -> String {
+    let messages: BTreeSet<&str> = letters.iter().map(|letter| letter.failure.message.as_str()).collect();
+    let common = messages.first().filter(|_| messages.len() == 1);
+    let head = common.map(|message| format!(": {}", plain(message, LONGEST_REASON))).unwrap_or_default();
+    let lines = named(letters, |letter| match common {
+        Some(_) => line(letter),
+        None => format!("{}: {}", line(letter), plain(&letter.failure.message, 200)),
+    });
+    let look = letters.first().map(|letter| format!("  Look: {}\n", look(code, letter))).unwrap_or_default();
+    format!("\n{}{head}\n{lines}{look}", plain(code, 100))
+}
+
+/// A line for each of the first [`MOST_NAMED`], and how many more there are.
+fn named<T>(items: &[T], line: impl Fn(&T) -> String) -> String {
+    let lines = items.iter().take(MOST_NAMED).map(|item| format!("  {}\n", line(item)));
+    let more = items.len().saturating_sub(MOST_NAMED);
+    let rest = (more > 0).then(|| format!("  and {more} more\n"));
+    lines.chain(rest).collect()
 }
 
 fn volumes(letters: &[DeadLetter]) -> usize {
@@ -173,28 +185,25 @@ fn line(letter: &DeadLetter) -> String {
     let instance = letter.instance.as_deref().map(|id| format!(" of {id}")).unwrap_or_default();
     let since = failure.first.format("%Y-%m-%d %H:%M:%S UTC");
     format!(
-        "  {volume}{name}{instance} in {region}, account {account}: slot {slot}, {}, failing since {since}\n",
+        "{volume}{name}{instance} in {region}, account {account}: slot {slot}, {}, failing since {since}",
         counted(*attempts as usize, "attempt")
     )
 }
 
 /// The first command of whoever looks into it.
 fn look(code: &str, letter: &DeadLetter) -> String {
-    let DeadLetter { volume, region, .. } = letter;
+    let (region, volume) = (word(&letter.region, "REGION"), word(&letter.volume, "VOLUME"));
     let volume = format!("aws ec2 describe-volumes --region {region} --volume-ids {volume}");
     match code {
-        "CustomerKeyHasBeenRevoked" => format!(
-            "aws kms describe-key --region {region} --key-id $({volume} --query 'Volumes[0].KmsKeyId' --output text)"
-        ),
-        code if code.starts_with("KMS") => format!(
-            "aws kms describe-key --region {region} --key-id $({volume} --query 'Volumes[0].KmsKeyId' --output text)"
-        ),
         "SnapshotLimitExceeded" => {
             format!("aws service-quotas get-service-quota --region {region} --service-code ebs --quota-code L-309BACF6")
         }
         "UnauthorizedOperation" | "AccessDenied" | "AuthFailure" | "OptInRequired" => {
             format!("aws sts get-caller-identity, and the permissions of the worker's role in {region}")
         }
+        _ if code == "CustomerKeyHasBeenRevoked" || code.starts_with("KMS") => format!(
+            "aws kms describe-key --region {region} --key-id $({volume} --query 'Volumes[0].KmsKeyId' --output text)"
+        ),
         _ => volume,
     }
 }
@@ -211,7 +220,7 @@ fn planning(policy: &str, failures: &[Planning]) -> String {
         let _ = writeln!(text, "  {problem}");
     }
     text.push_str("\nWhat was planned goes on. See what the policy selects, and what is wrong with it:\n");
-    let _ = writeln!(text, "  snapkeep plan --file {}.json", file_name(policy));
+    let _ = writeln!(text, "  snapkeep plan --file {}.json", word(policy, "policy"));
     text
 }
 
@@ -220,14 +229,12 @@ fn ebs(failures: &[EbsFailure]) -> String {
         return String::new();
     }
     let mut text = String::from("EBS could not complete snapshots that it had begun. They are no backups.\n\n");
-    for EbsFailure { event, cause, snapshot, source, region, account } in failures.iter().take(MOST_NAMED) {
-        let cause = plain(cause, LONGEST_REASON);
-        let _ = writeln!(text, "  {snapshot} of {source} in {region}, account {account} ({event}): {cause}");
-    }
-    if let Some(more) = failures.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
-        let _ = writeln!(text, "  and {more} more");
-    }
+    text.push_str(&named(failures, |EbsFailure { event, cause, snapshot, source, region, account }| {
+        let text = format!("{snapshot} of {source} in {region}, account {account} ({event}): {cause}");
+        plain(&text, LONGEST_REASON)
+    }));
     if let Some(EbsFailure { region, snapshot, .. }) = failures.first() {
+        let (region, snapshot) = (word(region, "REGION"), word(snapshot, "SNAPSHOT"));
         let _ = writeln!(text, "  Look: aws ec2 describe-snapshots --region {region} --snapshot-ids {snapshot}");
     }
     text
@@ -240,12 +247,7 @@ fn unreadable_jobs(jobs: &[Unreadable]) -> String {
     let mut text = String::from(
         "Messages on the jobs queue could not be read. They are in the dead-letter queue as they came.\n\n",
     );
-    for job in jobs.iter().take(MOST_NAMED) {
-        let _ = writeln!(text, "  message {}: {}", job.message_id, plain(&job.problem, 700));
-    }
-    if let Some(more) = jobs.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
-        let _ = writeln!(text, "  and {more} more");
-    }
+    text.push_str(&named(jobs, |job| format!("message {}: {}", plain(&job.message_id, 100), plain(&job.problem, 700))));
     text.push_str("\nA version newer than the worker's: deploy the worker, then redrive the dead-letter queue.\n");
     text.push_str("Anything else was not written by a planner: find out who may send to the queue.\n");
     text
@@ -255,14 +257,8 @@ fn unreadable(bodies: &[String]) -> String {
     if bodies.is_empty() {
         return String::new();
     }
-    let mut text = String::from("Messages on the reports queue could not be read. This is what they said:\n\n");
-    for body in bodies.iter().take(MOST_NAMED) {
-        let _ = writeln!(text, "  {}", plain(body, 2000));
-    }
-    if let Some(more) = bodies.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
-        let _ = writeln!(text, "  and {more} more");
-    }
-    text
+    let lines = named(bodies, |body| plain(body, 2000));
+    format!("Messages on the reports queue could not be read. This is what they said:\n\n{lines}")
 }
 
 /// Text from outside on one line: a tag must not write lines of its own into a mail, nor turn its direction.
@@ -274,10 +270,10 @@ fn plain(text: &str, most: usize) -> String {
     shortened(&text.replace(is_hidden, " "), most)
 }
 
-/// A name for a file, from a policy's name, that a shell takes as it stands.
-fn file_name(policy: &str) -> String {
-    let name = policy.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' });
-    Some(name.collect::<String>()).filter(|name| !name.is_empty()).unwrap_or_else(|| "policy".into())
+/// A word of a command: what came from outside, as far as a shell takes it as it stands.
+fn word(text: &str, otherwise: &str) -> String {
+    let word: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+    if word.is_empty() { otherwise.into() } else { word }
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -359,6 +355,28 @@ mod tests {
         assert!(!alert.text.contains("\nAll is well") && !alert.text.contains('\u{202E}'), "{}", alert.text);
         assert!(alert.text.lines().all(|line| line.len() < 400), "{}", alert.text);
         assert!(alert.subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{}", alert.subject);
+    }
+
+    #[test]
+    fn what_came_from_outside_gives_no_order_to_a_shell() {
+        let mut news = letter("daily$(reboot)", 1, "InternalError", "x");
+        if let Subject::Report(Report::DeadLetter(letter)) = &mut news.subject {
+            letter.region = "eu`reboot`".into();
+        }
+        let text = alerts(vec![news]).remove(0).text;
+        let commands = text.lines().filter(|line| line.contains("Look: ") || line.contains("snapkeep run"));
+        assert!(commands.clone().count() == 2 && commands.clone().all(|line| !line.contains(['$', '`'])), "{text}");
+    }
+
+    #[test]
+    fn one_cause_with_many_messages_is_told_once() {
+        let news = (0..3).map(|n| letter("daily", n, "UnauthorizedOperation", &format!("Encoded: {n}"))).collect();
+        let text = alerts(news).remove(0).text;
+        assert_eq!(
+            (text.matches("UnauthorizedOperation").count(), text.matches("Encoded: ").count()),
+            (1, 3),
+            "{text}"
+        );
     }
 
     #[test]
