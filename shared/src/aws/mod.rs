@@ -6,6 +6,7 @@ pub mod sns;
 pub mod sqs;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
@@ -31,7 +32,7 @@ use crate::vocabulary::policy::{Account, Role};
 pub struct Aws {
     config: SdkConfig,
     own_account: OnceCell<String>,
-    assumed: Mutex<HashMap<Role, SharedCredentialsProvider>>,
+    assumed: Mutex<HashMap<Role, Arc<OnceCell<SharedCredentialsProvider>>>>,
     regional: Mutex<HashMap<(Option<Role>, String), Ec2>>,
 }
 
@@ -89,27 +90,27 @@ impl Aws {
     /// EC2 in `region`, in the account of `role`, or in our own.
     pub async fn ec2(&self, role: Option<&Role>, region: &str) -> Result<Ec2, ApiError> {
         let key = (role.cloned(), String::from(region));
-        let mut regional = self.regional.lock().await;
-        if let Some(ec2) = regional.get(&key) {
+        if let Some(ec2) = self.regional.lock().await.get(&key) {
             return Ok(ec2.clone());
         }
         let config = self.config.to_builder().region(Region::new(String::from(region)));
         let config = match role {
             None => config,
-            Some(role) => config.credentials_provider(self.assume(role).await?),
+            Some(role) => config.credentials_provider(self.credentials(role).await?),
         };
         let owner = role.map_or("own", Role::account);
         let ec2 = Ec2::new(&config.build(), owner, region);
-        regional.insert(key, ec2.clone());
-        Ok(ec2)
+        Ok(self.regional.lock().await.entry(key).or_insert(ec2).clone())
+    }
+
+    /// The credentials of `role`: one provider for all Regions, and a role that STS is slow about holds up no other.
+    async fn credentials(&self, role: &Role) -> Result<SharedCredentialsProvider, ApiError> {
+        let cell = Arc::clone(self.assumed.lock().await.entry(role.clone()).or_default());
+        cell.get_or_try_init(|| self.assume(role)).await.cloned()
     }
 
     /// Asked for once at the start, so that a role that cannot be assumed is told apart from an EC2 that fails.
     async fn assume(&self, role: &Role) -> Result<SharedCredentialsProvider, ApiError> {
-        let mut assumed = self.assumed.lock().await;
-        if let Some(provider) = assumed.get(role) {
-            return Ok(provider.clone());
-        }
         let mut provider = AssumeRoleProvider::builder(&role.arn).session_name("snapkeep").configure(&self.config);
         if let Some(external_id) = &role.external_id {
             provider = provider.external_id(external_id);
@@ -117,9 +118,7 @@ impl Aws {
         let provider = provider.build().await;
         let credentials = provider.provide_credentials().await;
         credentials.map_err(|error| error::credentials_error(&format!("assume {}", role.arn), &error))?;
-        let provider = SharedCredentialsProvider::new(provider);
-        assumed.insert(role.clone(), provider.clone());
-        Ok(provider)
+        Ok(SharedCredentialsProvider::new(provider))
     }
 
     /// The Region that the environment names, for what is not tied to a policy's Regions.
