@@ -24,6 +24,10 @@ fn five_hundred(world: &World) -> Vec<String> {
     for (region, count) in REGIONS.into_iter().zip([200, 170, 130]) {
         volumes.extend(Fleet::new(ACCOUNT, region, count).build(world));
         world.add_instance(ACCOUNT, region, tags(&[("Backup", "false")]), 2);
+        // Multi-Attach: two instances that the policy selects have this volume, and it is one volume.
+        let (second, _) = world.add_instance(ACCOUNT, region, tags(&[("Backup", "true"), ("Name", "server-x")]), 0);
+        let shared = volumes.last().unwrap();
+        world.attach(ACCOUNT, region, shared, &second, "/dev/sdf");
         world.add_volume(ACCOUNT, region, tags(&[("Backup", "true")]));
     }
     volumes

@@ -1,5 +1,7 @@
 //! `snapkeep demo`: the whole way of a backup on a simulated EC2, with the planner and the worker that are deployed.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use notifier::digest::{Alert, News, Subject, alerts};
@@ -9,6 +11,7 @@ use shared::config;
 use shared::rules::fate::Patience;
 use shared::vocabulary::policy::{Policy, Regions};
 use shared::vocabulary::report::Report;
+use simulator::counters::Count;
 use simulator::faults::Fault;
 use simulator::fleet::{Fleet, tags};
 use simulator::limits::Limit;
@@ -54,7 +57,7 @@ impl Options {
         let server = Server::start_local(World::default()).await;
         let server = server.map_err(|error| Error::Failed(format!("could not start the simulator: {error}")))?;
         let calamities = self.build(&server.world);
-        let aws = Aws::at_endpoint(&server.url, ACCOUNT).await;
+        let aws = Arc::new(Aws::at_endpoint(&server.url, ACCOUNT).await);
 
         heading("A simulated EC2, with EC2's limits");
         show(&format!("{} speaks EC2's API. In it:", server.url));
@@ -65,7 +68,7 @@ impl Options {
         show(&plan_text(&summary, &jobs, 8));
 
         heading("The run: snapkeep run --tag Backup=true --retain 7d");
-        let lanes = Lanes::new(Aws::at_endpoint(&server.url, ACCOUNT).await, lanes());
+        let lanes = Lanes::new(Arc::clone(&aws), lanes());
         let run = back_up(&aws, &lanes, &policy, &regions, now).await;
         show(&run.verdicts.text());
 
@@ -114,24 +117,12 @@ impl Options {
 
     fn what_ec2_saw(&self, world: &World) -> String {
         let counters = world.counters();
-        let mut lines: Vec<String> = Vec::new();
-        for (action, count) in counters.by_action() {
-            lines.push(format!(
-                "{action:18} {:>6} calls, {} throttled ({:.1} %)",
-                count.calls,
-                count.throttled,
-                share(count)
-            ));
-        }
-        for region in &self.regions {
+        let actions = counters.by_action().into_iter().map(|(action, count)| format!("{action:18} {}", calls(count)));
+        let regions = self.regions.iter().map(|region| {
             let count = counters.region(region, "CreateSnapshot");
-            lines.push(format!(
-                "  {region}: {} CreateSnapshot calls, {} throttled ({:.1} %)",
-                count.calls,
-                count.throttled,
-                share(count)
-            ));
-        }
+            format!("  CreateSnapshot in {region}: {}", calls(count))
+        });
+        let mut lines: Vec<String> = actions.chain(regions).collect();
         let snapshots = world.snapshots();
         let completed = snapshots.iter().filter(|snapshot| snapshot.state == "completed").count();
         let pending = snapshots.len() - completed;
@@ -141,8 +132,9 @@ impl Options {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
-fn share(count: simulator::counters::Count) -> f64 {
-    100.0 * count.throttled as f64 / count.calls.max(1) as f64
+fn calls(Count { calls, throttled, .. }: Count) -> String {
+    let share = 100.0 * throttled as f64 / calls.max(1) as f64;
+    format!("{calls:>6} calls, {throttled} throttled ({share:.1} %)")
 }
 
 fn policy(now: DateTime<Utc>) -> Result<Policy, Error> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::{Map, Value, json};
-use shared::vocabulary::policy::Policy;
+use shared::vocabulary::policy::{Policy, Regions};
 
 use crate::Error;
 
@@ -57,10 +57,13 @@ impl PolicyOptions {
             Some(file) => of_file(file)?,
             None => self.of_flags()?,
         };
+        let regions = self.regions.as_deref().map(|regions| Regions::parse("regions", regions)).transpose()?;
         if let Some(fields) = event.as_object_mut() {
-            self.override_fields(fields);
+            regions.iter().for_each(|_| drop(fields.remove("regions")));
+            fields.extend(self.slot.iter().map(|slot| ("scheduled_time".into(), json!(slot))));
         }
-        Ok(Policy::parse(&event, now)?)
+        let policy = Policy::parse(&event, now)?;
+        Ok(Policy { regions: regions.or(policy.regions), ..policy })
     }
 
     fn of_flags(&self) -> Result<Value, Error> {
@@ -84,17 +87,6 @@ impl PolicyOptions {
             "retain": retain,
             "time_zone": self.time_zone.as_deref().unwrap_or("UTC"),
         }))
-    }
-
-    fn override_fields(&self, fields: &mut Map<String, Value>) {
-        if let Some(regions) = &self.regions {
-            let list: Vec<&str> = regions.split(',').map(str::trim).filter(|region| !region.is_empty()).collect();
-            let regions = if regions.trim() == "all" { json!("all") } else { json!(list) };
-            fields.insert("regions".into(), regions);
-        }
-        if let Some(slot) = &self.slot {
-            fields.insert("scheduled_time".into(), json!(slot));
-        }
     }
 }
 

@@ -47,7 +47,7 @@ impl Progress {
                 let bar = bars.entry(job.lane()).or_insert_with(|| bar(all, &job.region));
                 bar.set_length(counts.jobs as u64);
                 bar.set_position(counts.ended() as u64);
-                let message = if is_end { end(counts, pace) } else { news.or_else(|| throttled(pace)) };
+                let message = if is_end { Some(end(counts, pace)) } else { news.or_else(|| throttled(pace)) };
                 message.into_iter().for_each(|message| bar.set_message(message));
             }
             Self::Lines { last } => {
@@ -71,17 +71,19 @@ impl Progress {
     }
 }
 
-fn end(counts: Counts, pace: Option<&Pace>) -> Option<String> {
+fn end(counts: Counts, pace: Option<&Pace>) -> String {
     let failed = (counts.failed > 0).then(|| format!("{} failed", counts.failed));
-    let throttled =
-        pace.map(Pace::throttled_calls).filter(|calls| *calls > 0).map(|calls| format!("throttled {calls} times"));
-    let parts: Vec<String> = failed.into_iter().chain(throttled).collect();
-    Some(parts.join(", "))
+    let parts: Vec<String> = failed.into_iter().chain(throttled_times(pace)).collect();
+    parts.join(", ")
 }
 
 fn throttled(pace: Option<&Pace>) -> Option<String> {
-    let pace = pace.filter(|pace| pace.throttled_calls() > 0)?;
-    Some(format!("throttled {} times, now {:.1} calls/s", pace.throttled_calls(), pace.rate()))
+    Some(format!("{}, now {:.1} calls/s", throttled_times(pace)?, pace?.rate()))
+}
+
+fn throttled_times(pace: Option<&Pace>) -> Option<String> {
+    let calls = pace?.throttled_calls();
+    (calls > 0).then(|| format!("throttled {calls} times"))
 }
 
 fn bar(all: &MultiProgress, region: &str) -> ProgressBar {

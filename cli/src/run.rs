@@ -1,6 +1,8 @@
 //! `snapkeep run`: plan and back up from this machine. Lanes inside the process stand in the place of SQS; planner and
 //! worker are the deployed ones.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use clap::Args;
 use planner::plan::plan;
@@ -44,16 +46,16 @@ impl Options {
         let policy = self.policy.read(now)?;
         let regions = default_regions(&policy)?;
         let config = config::Lanes::from_env()?;
-        let planner = Aws::from_env().await;
+        let aws = Arc::new(Aws::from_env().await);
         if policy.dry_run {
-            let (summary, jobs) = collect(&planner, &policy, &regions).await;
+            let (summary, jobs) = collect(&aws, &policy, &regions).await;
             reached(&summary)?;
             show(&plan_text(&summary, &jobs, MOST_ROWS));
             return Ok(exit::DONE);
         }
         eprintln!("Policy {}, slot {}", policy.name, policy.slot);
-        let lanes = Lanes::new(Aws::from_env().await, config);
-        let run = back_up(&planner, &lanes, &policy, &regions, now).await;
+        let lanes = Lanes::new(Arc::clone(&aws), config);
+        let run = back_up(&aws, &lanes, &policy, &regions, now).await;
         run.summary.as_ref().map_or(Ok(()), reached)?;
         match self.output {
             Output::Json => show(&json!({"summary": run.summary, "verdicts": run.verdicts}).to_string()),

@@ -39,10 +39,7 @@ pub async fn plan(aws: &Aws, policy: &Policy, default_regions: &Regions, jobs: S
 }
 
 async fn places(aws: &Aws, account: &Account, regions: &Regions) -> Result<Vec<Place>, ApiError> {
-    let role = match account {
-        Account::Own => None,
-        Account::Assumed(role) => Some(role),
-    };
+    let role = account.role();
     let id = aws.account_id(account).await?;
     let regions = match regions {
         Regions::These(regions) => regions.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -26,7 +26,7 @@ use crate::clock::Clock;
 /// Works through lanes, each at its own pace.
 #[derive(Debug)]
 pub struct Lanes {
-    aws: Aws,
+    aws: Arc<Aws>,
     config: config::Lanes,
     paces: Mutex<HashMap<Lane, Pace>>,
 }
@@ -60,7 +60,7 @@ pub enum Outcome {
 
 impl Lanes {
     /// Lanes that nobody has called in yet.
-    pub fn new(aws: Aws, config: config::Lanes) -> Self {
+    pub fn new(aws: Arc<Aws>, config: config::Lanes) -> Self {
         Self { aws, config, paces: Mutex::default() }
     }
 

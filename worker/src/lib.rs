@@ -8,6 +8,7 @@ pub mod lanes;
 mod settle;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
@@ -50,7 +51,7 @@ impl Worker {
         let config = config::Worker::from_env()?;
         let aws = Aws::from_env().await;
         let settlement = Settlement::new(&aws, &config);
-        Ok(Self { lanes: Lanes::new(aws, config.lanes), settlement })
+        Ok(Self { lanes: Lanes::new(Arc::new(aws), config.lanes), settlement })
     }
 
     /// Works through a batch within `remaining`, and answers with the messages that must come again.

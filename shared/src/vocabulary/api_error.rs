@@ -1,7 +1,5 @@
 //! A call to AWS that did not give what was asked for.
 
-use super::problem::shortened;
-
 /// A call to AWS that failed, with everything that decides its fate. The AWS code is never lost.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("could not {operation}: {code}: {message}")]
@@ -23,10 +21,3 @@ pub struct ApiError {
 pub const NO_ANSWER: &str = "NoAnswer";
 /// The code of a call that was never sent: no credentials, no endpoint.
 pub const NOT_SENT: &str = "NotSent";
-
-impl ApiError {
-    /// `code: message`, with the message cut to `most` characters: for tables and alerts.
-    pub fn reason(&self, most: usize) -> String {
-        format!("{}: {}", self.code, shortened(&self.message, most))
-    }
-}

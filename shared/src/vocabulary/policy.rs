@@ -73,6 +73,16 @@ pub struct Role {
     pub external_id: Option<String>,
 }
 
+impl Account {
+    /// The role that leads into the account; none into our own.
+    pub fn role(&self) -> Option<&Role> {
+        match self {
+            Self::Own => None,
+            Self::Assumed(role) => Some(role),
+        }
+    }
+}
+
 impl Role {
     /// The account that the role belongs to: the fifth part of its ARN.
     pub fn account(&self) -> &str {

@@ -360,10 +360,7 @@ fn account(entry: &Value) -> Option<Account> {
 }
 
 fn owner(account: &Account) -> &str {
-    match account {
-        Account::Own => "self",
-        Account::Assumed(role) => role.account(),
-    }
+    account.role().map_or("self", Role::account)
 }
 
 /// Whether a person may choose `text` as the key of a tag of ours: EC2 reserves `aws:` in every case.
