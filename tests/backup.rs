@@ -27,7 +27,7 @@ fn five_hundred(world: &World) -> Vec<String> {
         // Multi-Attach: two instances that the policy selects have this volume, and it is one volume.
         let (second, _) = world.add_instance(ACCOUNT, region, tags(&[("Backup", "true"), ("Name", "server-x")]), 0);
         let shared = volumes.last().unwrap();
-        world.attach(ACCOUNT, region, shared, &second, "/dev/sdf");
+        world.attach(region, shared, &second, "/dev/sdf");
         world.add_volume(ACCOUNT, region, tags(&[("Backup", "true")]));
     }
     volumes
@@ -45,11 +45,11 @@ async fn every_selected_volume_has_exactly_one_snapshot_with_all_its_tags() {
 
     stack.assert_one_snapshot_each("daily", &volumes);
     for snapshot in stack.snapshots() {
-        let tag = |key: &str| snapshot.tags.get(key).map_or("", String::as_str);
+        let tag = |key: &str| snapshot.tags.get(key).map_or("", AsRef::as_ref);
         assert_eq!(tag("snapkeep:policy"), "daily");
         assert_eq!(tag("snapkeep:job").len(), 20);
         assert_eq!(tag("snapkeep:slot"), "2026-11-20T02:00:00Z");
-        assert_eq!(tag("snapkeep:volume"), snapshot.volume);
+        assert_eq!(tag("snapkeep:volume"), &*snapshot.volume);
         assert!(tag("snapkeep:instance").starts_with("i-"));
         assert!(["/dev/xvda", "/dev/sdf"].contains(&tag("snapkeep:device")));
         assert_eq!(tag("snapkeep:retain"), "7d");
@@ -59,9 +59,9 @@ async fn every_selected_volume_has_exactly_one_snapshot_with_all_its_tags() {
         assert_eq!(tag("Backup"), "true");
         assert!(tag("Name").starts_with("server-"));
     }
-    let creates = stack.world().counters().action("CreateSnapshot");
+    let creates = stack.world().history().action("CreateSnapshot");
     assert_eq!((creates.calls, creates.throttled), (500, 0), "each volume was asked for once, and none throttled");
-    assert_eq!(stack.world().counters().action("CreateTags").calls, 0, "tags are written in the create call only");
+    assert_eq!(stack.world().history().action("CreateTags").calls, 0, "tags are written in the create call only");
     assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
     assert_eq!(stack.mails().await, []);
 
@@ -89,7 +89,7 @@ async fn a_job_that_comes_again_after_sqs_has_forgotten_it_makes_nothing_twice()
     }
     stack.settle().await;
     stack.assert_one_snapshot_each("daily", &volumes);
-    assert_eq!(stack.world().counters().action("CreateSnapshot").calls, 12);
+    assert_eq!(stack.world().history().action("CreateSnapshot").calls, 12);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +114,7 @@ async fn two_overlapping_policies_neither_throttle_each_other_nor_mix() {
     for (policy, volumes) in &both {
         stack.assert_one_snapshot_each(policy, volumes);
     }
-    assert_eq!(stack.world().counters().action("CreateSnapshot").throttled, 0);
+    assert_eq!(stack.world().history().action("CreateSnapshot").throttled, 0);
     assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
 }
 
@@ -131,7 +131,7 @@ async fn a_lane_of_three_hundred_is_hardly_ever_throttled() {
     stack.settle().await;
 
     stack.assert_one_snapshot_each("daily", &volumes);
-    let creates = stack.world().counters().action("CreateSnapshot");
+    let creates = stack.world().history().action("CreateSnapshot");
     println!("300 volumes in one lane: {} CreateSnapshot calls, {} throttled", creates.calls, creates.throttled);
     assert!(creates.throttled * 100 < creates.calls, "{creates:?}");
     assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
@@ -151,9 +151,9 @@ async fn another_account_is_backed_up_through_its_role() {
     assert_eq!(summary["regions"].as_array().unwrap().len(), 17, "every enabled Region was looked at");
     stack.settle().await;
     stack.assert_one_snapshot_each("daily", &volumes);
-    assert!(stack.snapshots().iter().all(|snapshot| snapshot.owner == OTHER));
+    assert!(stack.snapshots().iter().all(|snapshot| &*snapshot.owner == OTHER));
     // Planner and worker: once to see that the role can be assumed, once for the clients of all Regions.
-    assert_eq!(stack.world().counters().action("AssumeRole").calls, 4);
+    assert_eq!(stack.world().history().action("AssumeRole").calls, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,7 +166,7 @@ async fn a_keyword_event_backs_up_with_the_count_in_its_tag() {
     stack.settle().await;
     stack.assert_one_snapshot_each("SnapshotDaily", &volumes);
     for snapshot in stack.snapshots() {
-        let tag = |key: &str| snapshot.tags.get(key).map(String::as_str);
+        let tag = |key: &str| snapshot.tags.get(key).map(AsRef::as_ref);
         assert_eq!((tag("snapkeep:retain"), tag("SnapshotDaily"), tag("Team")), (Some("3"), Some("3"), Some("db")));
         assert_eq!(tag("DeleteOn"), None);
     }

@@ -51,7 +51,10 @@ async fn a_plan_changes_nothing_and_a_run_does_what_it_said_once() {
     }
     let planned: Vec<&str> = plan["plan"].as_array().unwrap().iter().map(|job| job["job"].as_str().unwrap()).collect();
     for snapshot in server.world.snapshots() {
-        assert!(planned.contains(&snapshot.tags["snapkeep:job"].as_str()) && volumes.contains(&snapshot.volume));
+        assert!(
+            planned.contains(&snapshot.tags["snapkeep:job"].as_ref())
+                && volumes.iter().any(|volume| **volume == *snapshot.volume)
+        );
     }
 }
 
@@ -59,7 +62,7 @@ async fn a_plan_changes_nothing_and_a_run_does_what_it_said_once() {
 async fn a_run_with_a_failed_volume_says_which_and_what_to_type() {
     let (server, volumes) = serve(3).await;
     let fault = Fault::on("CreateSnapshot", 400, "CustomerKeyHasBeenRevoked", "the key is revoked");
-    server.world.faults().set(fault.for_volume(&volumes[0]));
+    server.world.faults().set(fault.for_resource(&volumes[0]));
     let policy = json!({
         "action": "snapshot", "policy": "daily", "select": {"tags": {"Backup": []}}, "retain": "7d",
         "scheduled_time": "<aws.scheduler.scheduled-time>",

@@ -29,8 +29,8 @@ async fn a_worker_that_runs_out_of_time_hands_the_rest_back() {
     stack.plan(&policy()).await.unwrap();
     stack.settle().await;
     stack.assert_one_snapshot_each("daily", &volumes);
-    assert_eq!(stack.world().counters().action("CreateSnapshot").calls, 12);
-    assert!(stack.world().counters().action("DescribeSnapshots").calls >= 3, "it took several invocations");
+    assert_eq!(stack.world().history().action("CreateSnapshot").calls, 12);
+    assert!(stack.world().history().action("DescribeSnapshots").calls >= 3, "it took several invocations");
     assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
 }
 

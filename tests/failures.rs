@@ -32,13 +32,13 @@ async fn a_volume_whose_key_is_revoked_is_dead_lettered_at_once_and_one_alert_go
     let volumes = Fleet::new(ACCOUNT, REGION, 20).build(&world);
     let message = "The KMS key used by the volume has been revoked.";
     let fault = Fault::on("CreateSnapshot", 400, "CustomerKeyHasBeenRevoked", message);
-    world.faults().set(fault.for_volume(&volumes[3]));
+    world.faults().set(fault.for_resource(&volumes[3]));
     let stack = Stack::deploy(world, 2, &[]).await;
     stack.plan(&policy()).await.unwrap();
     stack.settle().await;
 
     stack.assert_one_snapshot_each("daily", volumes.iter().filter(|volume| **volume != volumes[3]));
-    assert_eq!(stack.world().counters().action("CreateSnapshot").calls, 20, "it was asked for once");
+    assert_eq!(stack.world().history().action("CreateSnapshot").calls, 20, "it was asked for once");
     let dead = stack.drain(&stack.queues.dlq).await;
     assert_eq!(dead.len(), 1);
     let (body, attributes) = &dead[0];
@@ -62,12 +62,12 @@ async fn a_volume_that_fails_for_a_while_is_tried_again_outside_its_lane() {
     let world = World::default();
     let volumes = Fleet::new(ACCOUNT, REGION, 20).build(&world);
     let fault = Fault::on("CreateSnapshot", 400, "ConcurrentTagAccess", "try again");
-    world.faults().set(fault.for_volume(&volumes[0]).times(1));
+    world.faults().set(fault.for_resource(&volumes[0]).times(1));
     let stack = Stack::deploy(world, 2, &[]).await;
     stack.plan(&policy()).await.unwrap();
     stack.settle().await;
     stack.assert_one_snapshot_each("daily", &volumes);
-    assert_eq!(stack.world().counters().action("CreateSnapshot").calls, 21);
+    assert_eq!(stack.world().history().action("CreateSnapshot").calls, 21);
     assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
     assert_eq!(stack.mails().await, []);
 }
@@ -82,7 +82,7 @@ async fn an_answer_that_was_lost_is_looked_for_and_not_asked_for_again() {
     stack.plan(&policy()).await.unwrap();
     stack.settle().await;
     stack.assert_one_snapshot_each("daily", &volumes);
-    let creates = stack.world().counters().action("CreateSnapshot");
+    let creates = stack.world().history().action("CreateSnapshot");
     assert_eq!((creates.calls, creates.faulted), (8, 4));
     assert_eq!(stack.mails().await, []);
 }
@@ -93,7 +93,7 @@ async fn a_volume_that_had_a_snapshot_a_moment_ago_waits_and_uses_up_no_attempt(
     let volumes = Fleet::new(ACCOUNT, REGION, 8).build(&world);
     let message = "The maximum per volume CreateSnapshot request rate has been exceeded.";
     let fault = Fault::on("CreateSnapshot", 400, "SnapshotCreationPerVolumeRateExceeded", message);
-    world.faults().set(fault.for_volume(&volumes[2]).times(1));
+    world.faults().set(fault.for_resource(&volumes[2]).times(1));
     let stack = Stack::deploy(world, 1, &[("SNAPKEEP_MAX_ATTEMPTS", "1")]).await;
     stack.plan(&policy()).await.unwrap();
     stack.settle().await;
@@ -106,7 +106,7 @@ async fn the_last_attempt_ends_in_the_dead_letter_queue() {
     let world = World::default();
     let volumes = Fleet::new(ACCOUNT, REGION, 3).build(&world);
     let fault = Fault::on("CreateSnapshot", 400, "SomethingNew", "nobody has heard of it");
-    world.faults().set(fault.for_volume(&volumes[0]));
+    world.faults().set(fault.for_resource(&volumes[0]));
     let stack = Stack::deploy(world, 1, &[("SNAPKEEP_MAX_ATTEMPTS", "2")]).await;
     stack.plan(&policy()).await.unwrap();
     stack.settle().await;
@@ -123,7 +123,7 @@ async fn a_volume_deleted_after_planning_is_skipped() {
     let stack = Stack::deploy(World::default(), 1, &[]).await;
     stack.send_job(&job(json!({"attempt": 2})), "lane").await;
     stack.settle().await;
-    assert_eq!(stack.world().counters().action("CreateSnapshot").calls, 1);
+    assert_eq!(stack.world().history().action("CreateSnapshot").calls, 1);
     assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
     assert_eq!(stack.mails().await, []);
 }
@@ -184,7 +184,7 @@ async fn a_bad_policy_enqueues_nothing_and_is_told() {
         assert!(error["errorMessage"].as_str().unwrap().contains(expected), "{error}");
     }
     stack.settle().await;
-    assert_eq!((stack.snapshots().len(), stack.world().counters().by_action().len()), (0, 0), "EC2 was not called");
+    assert_eq!((stack.snapshots().len(), stack.world().history().by_action().len()), (0, 0), "EC2 was not called");
     stack.mails().await.into_iter().for_each(|(_, text)| told.push_str(&text));
     assert!(cases.iter().all(|(_, _, expected)| told.contains(expected)), "{told}");
 }
@@ -219,6 +219,6 @@ async fn a_throttled_lane_loses_nobody() {
     stack.plan(&policy()).await.unwrap();
     stack.settle().await;
     stack.assert_one_snapshot_each("daily", &volumes);
-    assert!(stack.world().counters().action("CreateSnapshot").throttled > 0);
+    assert!(stack.world().history().action("CreateSnapshot").throttled > 0);
     assert_eq!(stack.waiting(&stack.queues.dlq).await, 0, "a throttled call is no attempt");
 }

@@ -43,7 +43,7 @@ async fn a_hundred_thousand_volumes_in_thirty_regions_fit_into_a_small_lambda() 
         "every job was sent, each once"
     );
     let (instances, pages) = {
-        let counters = simulator.world.counters();
+        let counters = simulator.world.history();
         (counters.action("DescribeInstances").calls, counters.action("DescribeVolumes").calls)
     };
     let peak = planner.memory("VmHWM") / 1024;

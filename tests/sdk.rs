@@ -39,7 +39,7 @@ async fn pages_are_walked_to_their_end() {
     assert_eq!(error.code(), Some("InvalidPaginationToken"));
     let error = ec2.describe_volumes().max_results(1001).send().await.unwrap_err();
     assert_eq!(error.code(), Some("InvalidParameterValue"));
-    assert_eq!(server.world.counters().action("DescribeVolumes").calls, 5);
+    assert_eq!(server.world.history().action("DescribeVolumes").calls, 5);
 }
 
 #[tokio::test]
@@ -136,7 +136,6 @@ async fn a_fleet_of_a_hundred_thousand_volumes_is_made_in_a_moment() {
     for number in 0..30 {
         Fleet::new(ACCOUNT, &format!("eu-test-{number}"), 3334).build(&world);
     }
-    let volumes: usize =
-        (0..30).map(|n| world.region(ACCOUNT, &format!("eu-test-{n}"), |region| region.volumes.len())).sum();
+    let volumes: usize = (0..30).map(|n| world.region(&format!("eu-test-{n}"), |region| region.volumes.len())).sum();
     assert_eq!(volumes, 100_020);
 }

@@ -10,7 +10,8 @@ use aws_credential_types::Credentials;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use serde_json::{Value, json};
 use simulator::server::Server;
-use simulator::world::{Snapshot, World};
+use simulator::world::World;
+use simulator::world::snapshot::Snapshot;
 use tokio::task::JoinHandle;
 
 use crate::emulator::Emulator;
@@ -191,9 +192,10 @@ impl Stack {
 
     /// Asserts that each of `volumes` has exactly one snapshot of `policy`, and that there are no others of it.
     pub fn assert_one_snapshot_each<'a>(&self, policy: &str, volumes: impl IntoIterator<Item = &'a String>) {
-        let of_policy = |snapshot: &Snapshot| snapshot.tags.get("snapkeep:policy").is_some_and(|name| name == policy);
+        let of_policy =
+            |snapshot: &Snapshot| snapshot.tags.get("snapkeep:policy").is_some_and(|name| **name == *policy);
         let found: Vec<String> =
-            self.snapshots().into_iter().filter(of_policy).map(|snapshot| snapshot.volume).collect();
+            self.snapshots().into_iter().filter(of_policy).map(|snapshot| snapshot.volume.to_string()).collect();
         let distinct: BTreeSet<&String> = found.iter().collect();
         let expected: BTreeSet<&String> = volumes.into_iter().collect();
         assert_eq!(distinct, expected, "the volumes with a snapshot of {policy}");

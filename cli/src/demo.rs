@@ -11,12 +11,13 @@ use shared::config;
 use shared::rules::fate::Patience;
 use shared::vocabulary::policy::{Policy, Regions};
 use shared::vocabulary::report::Report;
-use simulator::counters::Count;
 use simulator::faults::Fault;
 use simulator::fleet::{Fleet, tags};
+use simulator::history::Count;
 use simulator::limits::Limit;
 use simulator::server::Server;
 use simulator::world::World;
+use simulator::world::snapshot::SnapshotState;
 use worker::lanes::Lanes;
 
 use crate::outcome::Verdicts;
@@ -38,6 +39,8 @@ pub(crate) struct Options {
 
 const ACCOUNT: &str = "123456789012";
 const VOLUMES: [usize; 3] = [24, 16, 10];
+/// Of one volume, and revoked.
+const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 /// What a neighbour leaves of EC2's 100 calls and 5 a second.
 const LEFT_BY_A_NEIGHBOUR: Limit = Limit { capacity: 2.0, refill: 1.5 };
 
@@ -86,8 +89,10 @@ impl Options {
 
     /// Fills the world, and says what is wrong in it.
     fn build(&self, world: &World) -> Vec<String> {
-        world.settings().regions.clone_from(&self.regions);
-        world.settings().completes_after = TimeDelta::seconds(3);
+        world.set(|settings| {
+            settings.completes_after = TimeDelta::seconds(3);
+            settings.regions.clone_from(&self.regions);
+        });
         let fleets = self.regions.iter().zip(VOLUMES.into_iter().cycle()).map(|(region, volumes)| {
             let volumes = self.volumes.unwrap_or(volumes);
             let made = Fleet::new(ACCOUNT, region, volumes).build(world);
@@ -96,16 +101,14 @@ impl Options {
         });
         let fleets: Vec<_> = fleets.collect();
         let mut calamities = vec!["a server tagged Backup=false in each Region, which must be left alone".into()];
-        if let [(_, volumes), ..] = fleets.as_slice()
+        if let [(region, volumes), ..] = fleets.as_slice()
             && let [_, revoked, failing, ..] = volumes.as_slice()
         {
-            let message = "The KMS key arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab \
-                           used by the volume cannot be accessed.";
-            let fault = Fault::on("CreateSnapshot", 400, "CustomerKeyHasBeenRevoked", message);
-            world.faults().set(fault.for_volume(revoked));
+            world.change_volume(region, revoked, |volume| volume.key = Some(KEY.into()));
+            world.set(|settings| settings.revoked_keys = [KEY.into()].into());
             calamities.push(format!("{revoked}: somebody has revoked its key, for good"));
             let fault = Fault::on("CreateSnapshot", 500, "InternalError", "An internal error has occurred");
-            world.faults().set(fault.for_volume(failing).times(2));
+            world.faults().set(fault.for_resource(failing).times(2));
             calamities.push(format!("{failing}: EC2 answers with an internal error, twice"));
         }
         if let [_, .., (region, _)] = fleets.as_slice() {
@@ -116,7 +119,7 @@ impl Options {
     }
 
     fn what_ec2_saw(&self, world: &World) -> String {
-        let counters = world.counters();
+        let counters = world.history();
         let actions = counters.by_action().into_iter().map(|(action, count)| format!("{action:18} {}", calls(count)));
         let regions = self.regions.iter().map(|region| {
             let count = counters.region(region, "CreateSnapshot");
@@ -124,7 +127,7 @@ impl Options {
         });
         let mut lines: Vec<String> = actions.chain(regions).collect();
         let snapshots = world.snapshots();
-        let completed = snapshots.iter().filter(|snapshot| snapshot.state == "completed").count();
+        let completed = snapshots.iter().filter(|snapshot| snapshot.state == SnapshotState::Completed).count();
         let pending = snapshots.len() - completed;
         lines.push(format!("{} snapshots: {completed} completed, {pending} pending", snapshots.len()));
         lines.join("\n")

@@ -1,8 +1,10 @@
 //! Answers in EC2's and STS's XML.
 
-use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use serde::Serialize;
+use std::fmt::{Display, Write};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::text::Tags;
 
 /// A call that was refused: EC2's code and message, and the HTTP status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,23 +12,6 @@ pub(crate) struct Refusal {
     pub status: u16,
     pub code: String,
     pub message: String,
-}
-
-/// A list as EC2 writes it: `<volumeSet><item>…</item></volumeSet>`.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Set<T> {
-    pub item: Vec<T>,
-}
-
-/// What every EC2 answer has besides its own fields.
-#[derive(Serialize)]
-pub(crate) struct Answer<T> {
-    #[serde(rename = "@xmlns")]
-    pub xmlns: &'static str,
-    #[serde(rename = "requestId")]
-    pub request_id: String,
-    #[serde(flatten)]
-    pub fields: T,
 }
 
 impl Refusal {
@@ -40,56 +25,110 @@ impl Refusal {
     }
 }
 
-/// A successful answer: `xml` as it is.
-pub(crate) fn success(xml: String, request_id: &str) -> Response<Body> {
-    response(StatusCode::OK, xml, request_id)
+/// XML as it is written, with EC2's own names of its elements.
+#[derive(Debug, Default)]
+pub(crate) struct Xml(pub String);
+
+impl Xml {
+    /// `<name>value</name>`
+    pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
+        self.open(name);
+        self.0.push_str(&quick_xml::escape::escape(legal(value).as_ref()));
+        self.close(name)
+    }
+
+    /// The same, of what needs no escapes: numbers, `true` and `false`.
+    pub fn plain(&mut self, name: &str, value: impl Display) -> &mut Self {
+        self.open(name);
+        let _ = write!(self.0, "{value}");
+        self.close(name)
+    }
+
+    /// A time in UTC, to the millisecond.
+    pub fn time(&mut self, name: &str, time: DateTime<Utc>) -> &mut Self {
+        self.plain(name, time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+
+    /// `<name>…</name>`
+    pub fn within(&mut self, name: &str, content: impl FnOnce(&mut Self)) -> &mut Self {
+        self.open(name);
+        content(self);
+        self.close(name)
+    }
+
+    /// A list as EC2 writes it: `<volumeSet><item>…</item></volumeSet>`.
+    pub fn set<T>(&mut self, name: &str, items: impl IntoIterator<Item = T>, item: impl Fn(&mut Self, T)) -> &mut Self {
+        self.within(name, |xml| {
+            for each in items {
+                xml.within("item", |xml| item(xml, each));
+            }
+        })
+    }
+
+    pub fn tags(&mut self, tags: &Tags) -> &mut Self {
+        self.set("tagSet", tags, |xml, (key, value)| {
+            xml.text("key", key).text("value", value);
+        })
+    }
+
+    pub fn next_token(&mut self, token: Option<&str>) -> &mut Self {
+        match token {
+            Some(token) => self.text("nextToken", token),
+            None => self,
+        }
+    }
+
+    fn open(&mut self, name: &str) {
+        self.0.push('<');
+        self.0.push_str(name);
+        self.0.push('>');
+    }
+
+    fn close(&mut self, name: &str) -> &mut Self {
+        self.0.push_str("</");
+        self.0.push_str(name);
+        self.0.push('>');
+        self
+    }
 }
 
-/// The beginning of an answer, and then the connection breaks.
-pub(crate) fn cut() -> Response<Body> {
-    let broken = std::io::Error::other("this answer is lost");
-    Response::new(Body::from_stream(futures::stream::iter([Ok("<?xml version"), Err(broken)])))
+/// XML 1.0 has no way to say most control characters: <https://www.w3.org/TR/xml/#charsets>
+fn legal(text: &str) -> std::borrow::Cow<'_, str> {
+    let is_illegal = |c: char| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
+    match text.contains(is_illegal) {
+        true => text.replace(is_illegal, "\u{fffd}").into(),
+        false => text.into(),
+    }
 }
 
-/// EC2's error document, which STS's clients read as well.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html#api-error-response>
-pub(crate) fn refused(refusal: &Refusal, service: &str, request_id: &str) -> Response<Body> {
-    let (code, message) = (escaped(&refusal.code), escaped(&refusal.message));
-    let xml = match service {
+/// The answer to `action`, with what `content` writes into it.
+pub(crate) fn success(service: &str, action: &str, request_id: &str, content: &str) -> String {
+    match service {
         "sts" => format!(
-            "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
-             <Code>{code}</Code><Message>{message}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+            "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">{content}<ResponseMetadata>\
+             <RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
         ),
         _ => format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code>\
-             <Message>{message}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>"
+            "<{action}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>{request_id}</requestId>\
+             {content}</{action}Response>"
         ),
-    };
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response(status, xml, request_id)
+    }
 }
 
-/// `fields` as the answer to `action`.
-pub(crate) fn ec2<T: Serialize>(action: &str, request_id: &str, fields: T) -> Result<String, Refusal> {
-    let answer = Answer { xmlns: "http://ec2.amazonaws.com/doc/2016-11-15/", request_id: request_id.into(), fields };
-    xml(&format!("{action}Response"), &answer)
-}
-
-pub(crate) fn xml<T: Serialize>(root: &str, value: &T) -> Result<String, Refusal> {
-    quick_xml::se::to_string_with_root(root, value)
-        .map_err(|error| Refusal::new(500, "InternalError", &error.to_string()))
-}
-
-fn escaped(text: &str) -> String {
-    quick_xml::escape::escape(text).into_owned()
-}
-
-/// The request id stands in the header as well as in the body; the SDKs read the header.
-fn response(status: StatusCode, xml: String, request_id: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(xml));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml;charset=UTF-8"));
-    headers.extend(HeaderValue::from_str(request_id).map(|id| (HeaderName::from_static("x-amzn-requestid"), id)));
-    response
+/// EC2's error document, or STS's.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html#api-error-response>
+pub(crate) fn refused(service: &str, refusal: &Refusal, request_id: &str) -> String {
+    let mut xml = Xml::default();
+    xml.text("Code", &refusal.code).text("Message", &refusal.message);
+    let error = xml.0;
+    match service {
+        "sts" => format!(
+            "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>{error}\
+             </Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        ),
+        _ => format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error>{error}</Error></Errors>\
+             <RequestID>{request_id}</RequestID></Response>"
+        ),
+    }
 }

@@ -25,6 +25,12 @@ impl Filter {
         Self { name: name.into(), values: values.iter().map(|value| Pattern::read(value)).collect() }
     }
 
+    /// The same, of values that are meant as they stand.
+    pub fn literal(name: &str, values: Vec<String>) -> Self {
+        let pattern = |value: &String| Pattern(value.chars().map(Piece::Literal).collect());
+        Self { name: name.into(), values: values.iter().map(pattern).collect() }
+    }
+
     /// Whether one of `found` matches one of the filter's values.
     pub fn matches<'a>(&self, found: impl IntoIterator<Item = &'a str>) -> bool {
         found.into_iter().any(|text| self.values.iter().any(|pattern| pattern.matches(text)))

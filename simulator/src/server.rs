@@ -1,22 +1,32 @@
-//! The simulator over HTTP: `POST /` is EC2 and STS, `GET /_simulator/counters` says who was called how often.
+//! The simulator over HTTP: `/` is EC2 and STS, `/_simulator/…` is the simulator itself.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Response, header};
-use axum::routing::{get, post};
-use tokio::net::TcpListener;
+use bytes::Bytes;
+use futures::stream;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
-use crate::answer::{Refusal, cut, refused, success};
-use crate::calls;
-use crate::faults::Effect;
+use crate::answer::{Refusal, refused, success};
+use crate::faults::{Cut, Strike, Target};
+use crate::history::Entry;
 use crate::query::Call;
+use crate::text::{Text, text};
 use crate::world::World;
+use crate::{calls, control, limits};
 
-/// A simulator that listens. It stops when this is dropped.
+/// A simulator that listens. It stops when this is dropped, and cuts its connections.
 #[derive(Debug)]
 pub struct Server {
     /// Where it listens: `http://127.0.0.1:40123`.
@@ -26,20 +36,32 @@ pub struct Server {
     task: tokio::task::JoinHandle<()>,
 }
 
+/// What is sent, and how.
+struct Reply {
+    status: u16,
+    xml: String,
+    request_id: Text,
+    strike: Strike,
+}
+
+type Body = BoxBody<Bytes, Broken>;
+
+/// The connection breaks here, on purpose.
+#[derive(Debug)]
+struct Broken;
+
+/// The most that a request may hold. EC2's largest calls have some hundred kilobytes.
+const LARGEST_REQUEST: usize = 4 << 20;
+
+/// In how many drops a slow answer comes.
+const DROPS: usize = 10;
+
 impl Server {
     /// Serves `world` on `address`; port 0 takes a free one.
     pub async fn start(world: Arc<World>, address: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let app = Router::new()
-            .route("/", post(answer))
-            .route("/_simulator/counters", get(counters))
-            .with_state(Arc::clone(&world));
-        let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, app).await {
-                eprintln!("the simulator stopped: {error}");
-            }
-        });
+        let task = tokio::spawn(accept(listener, Arc::clone(&world)));
         Ok(Self { url, world, task })
     }
 
@@ -55,49 +77,152 @@ impl Drop for Server {
     }
 }
 
-async fn answer(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let request_id = world.new_id("req");
-    let call = match Call::read(&headers, &body) {
-        Ok(call) => call,
-        Err(refusal) => return refused(&refusal, "ec2", &request_id),
-    };
-    let effect = admit(&world, &call);
-    let answer = match &effect {
-        Some(Effect::Refuse(refusal)) => Err(refusal.clone()),
-        Some(Effect::LoseAnswer) | None => calls::perform(&world, &call, &request_id),
-    };
-    match answer {
-        Ok(_) if matches!(effect, Some(Effect::LoseAnswer)) => cut(),
-        Ok(xml) => success(xml, &request_id),
-        Err(refusal) => refused(&refusal, &call.service, &request_id),
+/// Connections end with the set that holds them.
+async fn accept(listener: TcpListener, world: Arc<World>) {
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.spawn(serve(stream, Arc::clone(&world)));
+            }
+            // Out of file handles, most likely: those that are open go on.
+            Err(error) => {
+                eprintln!("the simulator cannot take a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
     }
 }
 
-/// Counts the call, and gives what strikes it: its empty token bucket, or a fault that is set. A throttled call does
-/// nothing, and no fault strikes it.
-fn admit(world: &World, call: &Call) -> Option<Effect> {
-    let (account, region, action) = (call.account.as_str(), call.region.as_str(), call.action.as_str());
-    let is_narrow = call.params.is_narrow();
-    let limit = world.limit(action, region, is_narrow);
-    let bucket = if is_narrow { action.into() } else { format!("{action} unfiltered") };
-    let now = world.clock.now();
-    let is_let_through =
-        call.service != "ec2" || world.region(account, region, |region| region.buckets.take(&bucket, limit, now));
-    let effect = match is_let_through {
-        true => world.faults().strike(action, region, call.params.text("VolumeId")),
-        false => Some(Effect::Refuse(Refusal::new(503, "RequestLimitExceeded", "Request limit exceeded."))),
-    };
-    let mut counters = world.counters();
-    let count = counters.of(account, region, action);
-    count.calls += 1;
-    count.throttled += u64::from(!is_let_through);
-    count.faulted += u64::from(is_let_through && effect.is_some());
-    effect
+/// How a connection ended is the client's affair: it broke, or we broke it on purpose.
+async fn serve(stream: TcpStream, world: Arc<World>) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| respond(Arc::clone(&world), request));
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn counters(State(world): State<Arc<World>>) -> Response<Body> {
-    let json = serde_json::to_string_pretty(&world.counters().by_action()).unwrap_or_default();
-    let mut response = Response::new(Body::from(json));
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+async fn respond(world: Arc<World>, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
+    let (parts, body) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
+    let Ok(body) = http_body_util::Limited::new(body, LARGEST_REQUEST).collect().await else {
+        return Ok(response(413, "text/plain", full("the request is too large, or broke off")));
+    };
+    let body = body.to_bytes();
+    if let Some(path) = parts.uri.path().strip_prefix("/_simulator/") {
+        let (status, json) = control::answer(&world, parts.method.as_str(), path, query, &body);
+        return Ok(response(status, "application/json", full(json)));
+    }
+    let reply = answer(&world, &parts.headers, query, &body);
+    tokio::time::sleep(reply.strike.delay).await;
+    let broken = [Cut::Before, Cut::After].map(Some).contains(&reply.strike.cut);
+    if broken {
+        return Err(Broken);
+    }
+    let (half, drop) = (reply.xml.len() / 2, reply.xml.len() / DROPS + 1);
+    let body = match (reply.strike.cut, reply.strike.slow_body) {
+        (Some(Cut::Middle), _) => cut_after(Bytes::from(reply.xml).slice(..half)),
+        (_, Some(slow)) => drip(Bytes::from(reply.xml), drop, slow / u32::try_from(DROPS).unwrap_or(1)),
+        _ => full(reply.xml),
+    };
+    let mut response = response(reply.status, "text/xml;charset=UTF-8", body);
+    // The request id stands in the header as well as in the body; the SDKs read the header.
+    if let Ok(id) = HeaderValue::from_str(&reply.request_id) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    Ok(response)
+}
+
+/// Does what a request of EC2's or STS's asks for, as far as limits and faults let it, and writes it into the history.
+fn answer(world: &World, headers: &HeaderMap, query: &str, body: &[u8]) -> Reply {
+    let request_id = world.new_id("req");
+    let mut call = match Call::read(world, headers, query, body) {
+        Ok(call) => call,
+        Err(refusal) => {
+            let xml = refused("ec2", &refusal, &request_id);
+            return Reply { status: refusal.status, xml, request_id, strike: Strike::default() };
+        }
+    };
+    let resources = call.resources();
+    let target = Target { action: &call.action, account: &call.account, region: &call.region, resources: &resources };
+    let is_let_through = &*call.service != "ec2" || takes_token(world, &call, &target);
+    let strike = match is_let_through {
+        true => world.faults().strike(&target, world.settings().seed),
+        false => Strike::default(),
+    };
+    call.ends_in_error = strike.ends_in_error.clone();
+    let answer = match (&strike.refusal, strike.cut) {
+        _ if !is_let_through => Err(Refusal::new(503, "RequestLimitExceeded", "Request limit exceeded.")),
+        (Some(refusal), _) => Err(refusal.clone()),
+        // Nobody will read this answer.
+        (None, Some(Cut::Before)) => Err(Refusal::new(503, "ConnectionCut", "")),
+        (None, _) => calls::perform(world, &call),
+    };
+    world.history().add(Entry {
+        number: 0,
+        at: call.now,
+        account: call.account.clone(),
+        region: call.region.clone(),
+        service: call.service.clone(),
+        action: call.action.clone(),
+        caller: call.caller.clone(),
+        role: call.role.clone(),
+        outcome: answer.as_ref().err().map_or_else(|| text("ok"), |refusal| text(&refusal.code)),
+        faulted: strike.is_any(),
+        throttled: !is_let_through,
+        request_id: request_id.clone(),
+        resources,
+    });
+    let (status, xml) = match answer {
+        Ok(xml) => (200, success(&call.service, &call.action, &request_id, &xml.0)),
+        Err(refusal) => (refusal.status, refused(&call.service, &refusal, &request_id)),
+    };
+    Reply { status, xml, request_id, strike }
+}
+
+/// Whether the call's token bucket has a token for it. A throttled call does nothing, and no fault strikes it.
+fn takes_token(world: &World, call: &Call, target: &Target<'_>) -> bool {
+    let settings = world.settings();
+    let is_narrow = call.params.is_narrow();
+    let limit = settings.limit(&call.action, &call.account, &call.region, is_narrow);
+    let bucket = limits::bucket(&call.action, is_narrow, settings.share_mutating_bucket);
+    let neighbours = world.faults().neighbours(target, call.now);
+    world.region(&call.region, |region| region.buckets.take(&call.account, bucket, limit, call.now, &neighbours))
+}
+
+fn response(status: u16, kind: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
+
+fn full(text: impl Into<Bytes>) -> Body {
+    Full::new(text.into()).map_err(|never: Infallible| match never {}).boxed()
+}
+
+/// The beginning of an answer, and then the connection breaks.
+fn cut_after(beginning: Bytes) -> Body {
+    BodyExt::boxed(StreamBody::new(stream::iter([Ok(Frame::data(beginning)), Err(Broken)])))
+}
+
+/// An answer in drops of so many bytes, with a pause before each.
+fn drip(whole: Bytes, drop: usize, pause: Duration) -> Body {
+    let drops = stream::unfold(whole, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(pause).await;
+        let next = rest.split_to(drop.min(rest.len()));
+        Some((Ok(Frame::data(next)), rest))
+    });
+    BodyExt::boxed(StreamBody::new(drops))
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("cut on purpose")
+    }
+}
+
+impl std::error::Error for Broken {}

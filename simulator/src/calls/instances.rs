@@ -1,111 +1,82 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>
 
-use serde::Serialize;
-
-use super::{TagItem, check_ids_alone, is_id, tag_set};
-use crate::answer::{Refusal, Set, ec2};
+use super::{Answer, Ids, is_id, page};
+use crate::answer::{Refusal, Xml};
 use crate::filter::Filter;
 use crate::query::Call;
-use crate::world::{Instance, World};
+use crate::world::World;
+use crate::world::instance::{Instance, InstanceState};
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Reservations {
-    reservation_set: Set<Reservation>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_token: Option<String>,
-}
-
-/// Every instance was started by itself: a reservation for each.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Reservation {
-    reservation_id: String,
-    owner_id: String,
-    instances_set: Set<InstanceItem>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InstanceItem {
-    instance_id: String,
-    instance_state: State,
-    root_device_type: &'static str,
-    root_device_name: String,
-    block_device_mapping: Set<Mapping>,
-    tag_set: Set<TagItem>,
-}
-
-#[derive(Serialize)]
-struct State {
-    code: u8,
-    name: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Mapping {
-    device_name: String,
-    ebs: MappedVolume,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MappedVolume {
-    volume_id: String,
-    status: &'static str,
-}
-
-pub(super) fn describe(world: &World, call: &Call, request_id: &str) -> Result<String, Refusal> {
-    let params = &call.params;
-    let (ids, size) = (params.list("InstanceId"), params.page_size()?);
-    check_ids_alone(&ids, size, "instancesSet")?;
-    if let Some(malformed) = ids.iter().find(|id| !is_id(id, "i")) {
-        return Err(Refusal::client("InvalidInstanceID.Malformed", format!("Invalid id: \"{malformed}\"")));
-    }
-    let mut filters = params.filters();
-    let page = world.region(&call.account, &call.region, |region| {
-        if let Some(unknown) = ids.iter().find(|id| region.instances.get(id).is_none()) {
-            let message = format!("The instance ID '{unknown}' does not exist");
-            return Err(Refusal::client("InvalidInstanceID.NotFound", message));
-        }
-        if !ids.is_empty() {
-            filters.push(Filter::new("instance-id", ids.iter().map(|id| String::from(*id)).collect()));
-        }
-        region.instances.page(&filters, size, params.text("NextToken"), |instance| Some(item(instance)))
+pub(super) fn describe(world: &World, call: &Call) -> Answer {
+    let ids = Ids::read(&call.params, "InstanceId", checked, not_found)?;
+    let mut filters = call.params.filters()?;
+    filters.extend(hiding_managed(call));
+    let found = world.region(&call.region, |region| {
+        page(world, call, &region.instances, &[&[("owner-id", &call.account)]], &ids, &filters)
     })?;
-    let reservation = |instance: InstanceItem| Reservation {
-        reservation_id: instance.instance_id.replacen('i', "r", 1),
-        owner_id: call.account.clone(),
-        instances_set: Set { item: vec![instance] },
-    };
-    let reservation_set = Set { item: page.rows.into_iter().map(reservation).collect() };
-    ec2("DescribeInstances", request_id, Reservations { reservation_set, next_token: page.next_token })
+    let mut xml = Xml::default();
+    // Every instance was started by itself: a reservation for each.
+    xml.set("reservationSet", &found.rows, |xml, instance| write_reservation(xml, &[instance]));
+    xml.next_token(found.next_token.as_deref());
+    Ok(xml)
 }
 
-fn item(instance: &Instance) -> InstanceItem {
-    let mapping = |(device, volume): &(String, String)| Mapping {
-        device_name: device.clone(),
-        ebs: MappedVolume { volume_id: volume.clone(), status: "attached" },
-    };
-    InstanceItem {
-        instance_id: instance.id.clone(),
-        instance_state: State { code: state_code(&instance.state), name: instance.state.clone() },
-        root_device_type: if instance.volumes.is_empty() { "instance-store" } else { "ebs" },
-        root_device_name: instance.root_device.clone(),
-        block_device_mapping: Set { item: instance.volumes.iter().map(mapping).collect() },
-        tag_set: tag_set(&instance.tags),
+/// What AWS services manage is hidden from who does not ask for it.
+pub(super) fn hiding_managed(call: &Call) -> Option<Filter> {
+    let is_asked_for = call.params.flag("IncludeManagedResources");
+    (!is_asked_for).then(|| Filter::new("operator.managed", vec!["false".into()]))
+}
+
+pub(super) fn checked(id: &str) -> Result<&str, Refusal> {
+    match is_id(id, "i") {
+        true => Ok(id),
+        false => Err(Refusal::client("InvalidInstanceID.Malformed", format!("Invalid id: \"{id}\""))),
     }
 }
 
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceState.html>
-fn state_code(state: &str) -> u8 {
-    match state {
-        "pending" => 0,
-        "running" => 16,
-        "shutting-down" => 32,
-        "terminated" => 48,
-        "stopping" => 64,
-        _ => 80,
+pub(super) fn not_found(id: &str) -> Refusal {
+    Refusal::client("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
+}
+
+/// A reservation of `instances`, of which there is at least one.
+pub(super) fn write_reservation(xml: &mut Xml, instances: &[impl AsRef<Instance>]) {
+    if let Some(first) = instances.first().map(AsRef::as_ref) {
+        xml.text("reservationId", &first.id.replacen('i', "r", 1)).text("ownerId", &first.owner);
     }
+    xml.set("instancesSet", instances, |xml, instance| write(xml, instance.as_ref()));
+}
+
+fn write(xml: &mut Xml, instance: &Instance) {
+    xml.text("instanceId", &instance.id).text("imageId", &instance.image);
+    write_state(xml, "instanceState", instance.state);
+    xml.text("instanceType", &instance.kind).time("launchTime", instance.launched);
+    xml.within("placement", |xml| {
+        xml.text("availabilityZone", &instance.zone);
+    });
+    xml.text("rootDeviceType", if instance.is_instance_store { "instance-store" } else { "ebs" });
+    xml.text("rootDeviceName", &instance.root_device);
+    xml.set("blockDeviceMapping", &instance.volumes, |xml, mapping| {
+        xml.text("deviceName", &mapping.device).within("ebs", |xml| {
+            xml.text("volumeId", &mapping.volume).text("status", "attached").time("attachTime", instance.launched);
+            xml.plain("deleteOnTermination", mapping.delete_on_termination);
+        });
+    });
+    if let Some(principal) = &instance.managed_by {
+        xml.within("operator", |xml| {
+            xml.plain("managed", true).text("principal", principal);
+        });
+    }
+    xml.tags(&instance.tags);
+}
+
+pub(super) fn write_state(xml: &mut Xml, name: &str, state: InstanceState) {
+    xml.within(name, |xml| {
+        xml.plain("code", state.code()).text("name", state.name());
+    });
+}
+
+/// An instance of `call`'s account.
+pub(super) fn owned<'a>(region: &'a crate::world::Region, call: &Call, id: &str) -> Result<&'a Instance, Refusal> {
+    let found = region.instances.get(checked(id)?).filter(|instance| instance.owner == call.account);
+    found.ok_or_else(|| not_found(id))
 }

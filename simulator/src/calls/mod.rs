@@ -1,63 +1,233 @@
 //! EC2's and STS's calls: one file for each kind of resource, one function for each call.
 
+mod bin;
+mod copies;
+mod images;
 mod instances;
+mod launches;
+mod locks;
 mod regions;
+mod sharing;
 mod snapshots;
 mod sts;
 mod tags;
+mod tiers;
 mod volumes;
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Serialize;
+use std::sync::Arc;
 
-use crate::answer::{Refusal, Set};
-use crate::query::Call;
-use crate::world::{Tags, World};
+use crate::answer::{Refusal, Xml};
+use crate::filter::Filter;
+use crate::query::{Call, Params};
+use crate::table::{Page, Query, Resource, Table};
+use crate::text::{Tags, Text, text};
+use crate::world::World;
 
-/// Does what the call asks for, and gives the answer's XML.
-pub(crate) fn perform(world: &World, call: &Call, request_id: &str) -> Result<String, Refusal> {
+/// What a call answers, or how it is refused.
+type Answer = Result<Xml, Refusal>;
+
+/// A call, with the parameters that it knows.
+struct Action {
+    name: &'static str,
+    params: &'static [&'static str],
+    perform: fn(&World, &Call) -> Answer,
+}
+
+const fn action(name: &'static str, params: &'static [&'static str], perform: fn(&World, &Call) -> Answer) -> Action {
+    Action { name, params, perform }
+}
+
+/// Every call that EC2 is asked for here, and every parameter. One that is not listed is refused and never ignored,
+/// so that nobody takes for tried what was not.
+const ACTIONS: &[Action] = &[
+    action("AttachVolume", &["VolumeId", "InstanceId", "Device"], volumes::attach),
+    action(
+        "CopySnapshot",
+        &[
+            "SourceRegion",
+            "SourceSnapshotId",
+            "Description",
+            "DestinationRegion",
+            "Encrypted",
+            "KmsKeyId",
+            "PresignedUrl",
+            "TagSpecification",
+        ],
+        copies::copy,
+    ),
+    action(
+        "CreateSnapshot",
+        &["VolumeId", "Description", "OutpostArn", "TagSpecification", "Location"],
+        snapshots::create,
+    ),
+    action(
+        "CreateSnapshots",
+        &["InstanceSpecification", "Description", "OutpostArn", "TagSpecification", "CopyTagsFromSource", "Location"],
+        snapshots::create_set,
+    ),
+    action("CreateTags", &["ResourceId", "Tag"], tags::create),
+    action(
+        "CreateVolume",
+        &[
+            "AvailabilityZone",
+            "Encrypted",
+            "Iops",
+            "KmsKeyId",
+            "OutpostArn",
+            "Size",
+            "SnapshotId",
+            "VolumeType",
+            "TagSpecification",
+            "MultiAttachEnabled",
+            "Throughput",
+            "ClientToken",
+        ],
+        volumes::create,
+    ),
+    action("DeleteSnapshot", &["SnapshotId"], snapshots::delete),
+    action("DeleteTags", &["ResourceId", "Tag"], tags::delete),
+    action("DeleteVolume", &["VolumeId"], volumes::delete),
+    action(
+        "DescribeImages",
+        &[
+            "ImageId",
+            "Owner",
+            "ExecutableBy",
+            "IncludeDeprecated",
+            "IncludeDisabled",
+            "Filter",
+            "MaxResults",
+            "NextToken",
+        ],
+        images::describe,
+    ),
+    action(
+        "DescribeInstances",
+        &["InstanceId", "IncludeManagedResources", "Filter", "MaxResults", "NextToken"],
+        instances::describe,
+    ),
+    action("DescribeLockedSnapshots", &["SnapshotId", "Filter", "MaxResults", "NextToken"], locks::describe),
+    action("DescribeRegions", &["RegionName", "AllRegions", "Filter"], regions::describe),
+    action("DescribeSnapshotAttribute", &["SnapshotId", "Attribute"], sharing::describe),
+    action(
+        "DescribeSnapshots",
+        &["SnapshotId", "Owner", "RestorableBy", "Filter", "MaxResults", "NextToken"],
+        snapshots::describe,
+    ),
+    action(
+        "DescribeVolumes",
+        &["VolumeId", "IncludeManagedResources", "Filter", "MaxResults", "NextToken"],
+        volumes::describe,
+    ),
+    action("ListSnapshotsInRecycleBin", &["SnapshotId", "MaxResults", "NextToken"], bin::list),
+    action("LockSnapshot", &["SnapshotId", "LockMode", "CoolOffPeriod", "LockDuration", "ExpirationDate"], locks::lock),
+    action(
+        "ModifySnapshotAttribute",
+        &["SnapshotId", "Attribute", "OperationType", "UserId", "UserGroup", "CreateVolumePermission"],
+        sharing::modify,
+    ),
+    action("ModifySnapshotTier", &["SnapshotId", "StorageTier"], tiers::modify),
+    action("RestoreSnapshotFromRecycleBin", &["SnapshotId"], bin::restore),
+    action(
+        "RunInstances",
+        &[
+            "ImageId",
+            "InstanceType",
+            "MinCount",
+            "MaxCount",
+            "BlockDeviceMapping",
+            "Placement",
+            "TagSpecification",
+            "ClientToken",
+        ],
+        launches::run,
+    ),
+    action("TerminateInstances", &["InstanceId"], launches::terminate),
+    action("UnlockSnapshot", &["SnapshotId"], locks::unlock),
+];
+
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html>
+const COMMON_PARAMS: [&str; 3] = ["Action", "Version", "DryRun"];
+
+/// The names of all EC2 actions there are.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|action| action.name)
+}
+
+/// Does what the call asks for, and gives what stands in its answer.
+pub(crate) fn perform(world: &World, call: &Call) -> Answer {
+    match (&*call.service, &*call.action) {
+        ("sts", "GetCallerIdentity") => return sts::get_caller_identity(call),
+        ("sts", "AssumeRole") => return sts::assume_role(world, call),
+        _ => {}
+    }
+    let action = ACTIONS.iter().find(|action| action.name == &*call.action && &*call.service == "ec2");
+    let action = action.ok_or_else(|| {
+        let message = format!("The action {} is not valid for this web service.", call.action);
+        Refusal::client("InvalidAction", message)
+    })?;
+    let is_known = |root: &&str| action.params.contains(root) || COMMON_PARAMS.contains(root);
+    if let Some(unknown) = call.params.roots().find(|root| !is_known(root)) {
+        return Err(Refusal::client("UnknownParameter", format!("The parameter {unknown} is not recognized")));
+    }
+    if !regions::is_enabled(world, &call.account, &call.region) {
+        return Err(crate::query::auth_failure());
+    }
     if call.params.flag("DryRun") {
         return Err(Refusal::new(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."));
     }
-    match call.action.as_str() {
-        "DescribeRegions" => regions::describe(world, call, request_id),
-        "DescribeInstances" => instances::describe(world, call, request_id),
-        "DescribeVolumes" => volumes::describe(world, call, request_id),
-        "DescribeSnapshots" => snapshots::describe(world, call, request_id),
-        "CreateSnapshot" => snapshots::create(world, call, request_id),
-        "DeleteSnapshot" => snapshots::delete(world, call, request_id),
-        "CreateTags" => tags::create(world, call, request_id),
-        "GetCallerIdentity" => sts::get_caller_identity(call, request_id),
-        "AssumeRole" => sts::assume_role(world, call, request_id),
-        other => {
-            Err(Refusal::client("InvalidAction", format!("The action {other} is not valid for this web service.")))
-        }
+    (action.perform)(world, call)
+}
+
+/// The page of `table` that a Describe call asks for: of what the caller may see by `scopes`, what `filters` let
+/// through. An id that is not there fails the whole call; one that may not be seen is left out.
+fn page<T: Resource>(
+    world: &World,
+    call: &Call,
+    table: &Table<T>,
+    scopes: &[&[(&'static str, &str)]],
+    ids: &Ids<'_>,
+    filters: &[Filter],
+) -> Result<Page<T>, Refusal> {
+    if let Some(unknown) = ids.ids.iter().find(|id| table.seen(id, call.eye).is_none()) {
+        return Err((ids.not_found)(unknown));
     }
+    table.page(&Query {
+        scopes,
+        ids: &ids.ids,
+        filters,
+        size: ids.size,
+        token: call.params.text("NextToken"),
+        eye: call.eye,
+        paging: &world.settings().paging,
+    })
 }
 
-/// A tag as EC2 writes it.
-#[derive(Debug, Serialize)]
-struct TagItem {
-    key: String,
-    value: String,
+/// The ids and the page size of a Describe call.
+struct Ids<'a> {
+    ids: Vec<&'a str>,
+    size: Option<usize>,
+    not_found: fn(&str) -> Refusal,
 }
 
-fn tag_set(tags: &Tags) -> Set<TagItem> {
-    let items = tags.iter().map(|(key, value)| TagItem { key: key.clone(), value: value.clone() });
-    Set { item: items.collect() }
-}
-
-/// The answer of a call that only succeeds.
-#[derive(Serialize)]
-struct Done {
-    #[serde(rename = "return")]
-    return_: bool,
-}
-
-const DONE: Done = Done { return_: true };
-
-fn iso(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+impl<'a> Ids<'a> {
+    /// Reads `name.1` and so on, which exclude `MaxResults` in every Describe call that has both.
+    fn read(
+        params: &'a Params,
+        name: &str,
+        check: fn(&str) -> Result<&str, Refusal>,
+        not_found: fn(&str) -> Refusal,
+    ) -> Result<Self, Refusal> {
+        let (ids, size) = (params.list(name), params.page_size()?);
+        if !ids.is_empty() && size.is_some() {
+            let message = format!("The parameter {name} cannot be used with the parameter maxResults");
+            return Err(Refusal::client("InvalidParameterCombination", message));
+        }
+        for id in &ids {
+            check(id)?;
+        }
+        Ok(Self { ids, size, not_found })
+    }
 }
 
 /// A prefix and 8 or 17 hexadecimal digits: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>
@@ -66,42 +236,81 @@ fn is_id(text: &str, prefix: &str) -> bool {
     digits.is_some_and(|digits| matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Ids and `MaxResults` exclude each other in every Describe call that has both.
-fn check_ids_alone(ids: &[&str], size: Option<usize>, name: &str) -> Result<(), Refusal> {
-    match !ids.is_empty() && size.is_some() {
-        true => Err(Refusal::client(
-            "InvalidParameterCombination",
-            format!("The parameter {name} cannot be used with the parameter maxResults"),
-        )),
-        false => Ok(()),
+/// Done, and nothing more to say.
+fn done() -> Answer {
+    let mut xml = Xml::default();
+    xml.plain("return", true);
+    Ok(xml)
+}
+
+fn invalid_value(message: impl Into<String>) -> Refusal {
+    Refusal::client("InvalidParameterValue", message)
+}
+
+/// The tags of the `TagSpecification`s for `resource`. One for a resource that the call does not make has no place
+/// in it.
+fn specified_tags(params: &Params, resource: &str, allowed: &[&str]) -> Result<Tags, Refusal> {
+    let mut tags = Vec::new();
+    for number in params.numbered("TagSpecification") {
+        let kind = params.text(&format!("TagSpecification.{number}.ResourceType")).unwrap_or_default();
+        if !allowed.contains(&kind) {
+            return Err(invalid_value(format!("'{kind}' is not a valid taggable resource type for this operation.")));
+        }
+        if kind == resource {
+            tags.extend(params.tags(&format!("TagSpecification.{number}.Tag")));
+        }
+    }
+    tags::check(&tags)
+}
+
+/// The key that a new volume or a copy is encrypted with. `KmsKeyId` without `Encrypted` is refused.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopySnapshot.html>
+fn wanted_key(call: &Call, source: Option<&Text>) -> Result<Option<Text>, Refusal> {
+    let (key, is_encrypted) = (call.params.text("KmsKeyId"), call.params.flag("Encrypted"));
+    match (key, source) {
+        (Some(_), None) if !is_encrypted => {
+            let message = "The parameter KmsKeyId requires the parameter Encrypted to be set.";
+            Err(Refusal::client("InvalidParameterDependency", message))
+        }
+        (Some(key), _) => Ok(Some(text(key))),
+        (None, Some(_)) => Ok(Some(text("alias/aws/ebs"))),
+        (None, None) => Ok(is_encrypted.then(|| text("alias/aws/ebs"))),
     }
 }
 
-/// EC2's limits for tags: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
-fn check_tags(tags: &[(String, String)]) -> Result<Tags, Refusal> {
-    let mut checked = Tags::new();
-    for (key, value) in tags {
-        let refused = |message: String| Err(Refusal::client("InvalidParameterValue", message));
-        if key.is_empty() || key.chars().count() > 128 {
-            return refused(format!("Tag key must have between 1 and 128 characters: {key}"));
+/// Whether a key can be used in `region`: it looks like a key, is none of another Region's, and was not revoked.
+fn is_accessible(world: &World, key: &str, region: &str) -> bool {
+    let is_uuid = |text: &str| {
+        let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+        lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    };
+    let is_key = match key.split(':').collect::<Vec<_>>()[..] {
+        ["arn", _, "kms", place, _, name] => {
+            place == region && (name.starts_with("key/") || name.starts_with("alias/"))
         }
-        if value.chars().count() > 256 {
-            return refused(format!("Tag value exceeds the maximum length of 256 characters: {key}"));
-        }
-        if key.to_lowercase().starts_with("aws:") {
-            return refused("Tag keys starting with 'aws:' are reserved for internal use".into());
-        }
-        if checked.insert(key.clone(), value.clone()).is_some() {
-            return refused(format!("Duplicate tag key '{key}' specified."));
-        }
-    }
-    check_tag_count(&checked)?;
-    Ok(checked)
+        [name] => is_uuid(name) || name.starts_with("mrk-") || name.starts_with("alias/"),
+        _ => false,
+    };
+    is_key && !world.settings().revoked_keys.contains(key)
 }
 
-fn check_tag_count(tags: &Tags) -> Result<(), Refusal> {
-    match tags.keys().filter(|key| !key.starts_with("aws:")).count() {
-        ..=50 => Ok(()),
-        _ => Err(Refusal::client("TagLimitExceeded", "More than 50 tags specified")),
+/// What was made with this client token before, if it was: made twice is made once. The same token with other
+/// parameters is refused. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
+fn made_before(region: &crate::world::Region, call: &Call) -> Result<Option<Vec<Text>>, Refusal> {
+    let Some(token) = call.params.text("ClientToken") else { return Ok(None) };
+    match region.client_tokens.get(&(Arc::clone(&call.account), token.into())) {
+        None => Ok(None),
+        Some((params, ids)) if *params == call.params.fingerprint("") => Ok(Some(ids.clone())),
+        Some(_) => {
+            let message = "The client token is used with other parameters than before.";
+            Err(Refusal::client("IdempotentParameterMismatch", message))
+        }
+    }
+}
+
+fn keep_client_token(region: &mut crate::world::Region, call: &Call, ids: Vec<Text>) {
+    if let Some(token) = call.params.text("ClientToken") {
+        let key = (Arc::clone(&call.account), token.into());
+        region.client_tokens.insert(key, (call.params.fingerprint(""), ids));
     }
 }

@@ -1,101 +1,43 @@
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html> and `GetCallerIdentity`.
 
 use chrono::TimeDelta;
-use serde::Serialize;
 
-use super::iso;
-use crate::answer::{Refusal, xml};
+use super::Answer;
+use crate::answer::{Refusal, Xml};
 use crate::query::Call;
-use crate::world::World;
+use crate::text::text;
+use crate::world::{Session, World};
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer<T> {
-    #[serde(rename = "@xmlns")]
-    xmlns: &'static str,
-    #[serde(rename = "GetCallerIdentityResult", skip_serializing_if = "Option::is_none")]
-    identity: Option<T>,
-    #[serde(rename = "AssumeRoleResult", skip_serializing_if = "Option::is_none")]
-    role: Option<AssumedRole>,
-    response_metadata: Metadata,
+pub(super) fn get_caller_identity(call: &Call) -> Answer {
+    let mut xml = Xml::default();
+    xml.within("GetCallerIdentityResult", |xml| {
+        xml.text("Arn", &call.caller).text("UserId", &call.account).text("Account", &call.account);
+    });
+    Ok(xml)
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metadata {
-    request_id: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Identity {
-    arn: String,
-    user_id: String,
-    account: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct AssumedRole {
-    credentials: Credentials,
-    assumed_role_user: AssumedRoleUser,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Credentials {
-    access_key_id: String,
-    secret_access_key: &'static str,
-    session_token: &'static str,
-    expiration: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct AssumedRoleUser {
-    assumed_role_id: String,
-    arn: String,
-}
-
-pub(super) fn get_caller_identity(call: &Call, request_id: &str) -> Result<String, Refusal> {
-    let identity = Identity {
-        arn: format!("arn:aws:iam::{}:root", call.account),
-        user_id: call.account.clone(),
-        account: call.account.clone(),
-    };
-    answer("GetCallerIdentity", request_id, Some(identity), None)
-}
-
-/// Any role of any account can be assumed: this simulator has no IAM. The credentials' key names the account.
-pub(super) fn assume_role(world: &World, call: &Call, request_id: &str) -> Result<String, Refusal> {
+/// Any role of any account can be assumed: this simulator has no IAM. It remembers whose credentials it gave.
+pub(super) fn assume_role(world: &World, call: &Call) -> Answer {
     let (role, session) = (call.params.required("RoleArn")?, call.params.required("RoleSessionName")?);
     let parts: Vec<&str> = role.split(':').collect();
-    let ["arn", partition, "iam", "", account, name] = parts[..] else {
+    let ["arn", partition, "iam", "", account, path] = parts[..] else {
         return Err(Refusal::client("ValidationError", format!("{role} is invalid")));
     };
-    let name = name.rsplit('/').next().unwrap_or_default();
-    let role = AssumedRole {
-        credentials: Credentials {
-            access_key_id: format!("ASIA{account}ROLE"),
-            secret_access_key: "simulator",
-            session_token: "simulator",
-            expiration: iso(world.clock.now() + TimeDelta::hours(1)),
-        },
-        assumed_role_user: AssumedRoleUser {
-            assumed_role_id: format!("AROA{account}:{session}"),
-            arn: format!("arn:{partition}:sts::{account}:assumed-role/{name}/{session}"),
-        },
-    };
-    answer("AssumeRole", request_id, None, Some(role))
-}
-
-fn answer(
-    action: &str,
-    request_id: &str,
-    identity: Option<Identity>,
-    role: Option<AssumedRole>,
-) -> Result<String, Refusal> {
-    let response_metadata = Metadata { request_id: request_id.into() };
-    let answer = Answer { xmlns: "https://sts.amazonaws.com/doc/2011-06-15/", identity, role, response_metadata };
-    xml(&format!("{action}Response"), &answer)
+    if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::client("ValidationError", format!("{role} is invalid")));
+    }
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let arn = text(&format!("arn:{partition}:sts::{account}:assumed-role/{name}/{session}"));
+    let key = world.add_session(Session { arn: arn.clone(), role: text(role), account: text(account) });
+    let mut xml = Xml::default();
+    xml.within("AssumeRoleResult", |xml| {
+        xml.within("Credentials", |xml| {
+            xml.text("AccessKeyId", &key).text("SecretAccessKey", "simulator").text("SessionToken", "simulator");
+            xml.time("Expiration", call.now + TimeDelta::hours(1));
+        });
+        xml.within("AssumedRoleUser", |xml| {
+            xml.text("AssumedRoleId", &format!("AROA{account}:{session}")).text("Arn", &arn);
+        });
+    });
+    Ok(xml)
 }

@@ -1,83 +1,272 @@
-//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVolumes.html>
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVolumes.html> and its neighbours.
 
-use serde::Serialize;
-
-use super::{TagItem, check_ids_alone, is_id, tag_set};
-use crate::answer::{Refusal, Set, ec2};
-use crate::filter::Filter;
+use super::instances::{hiding_managed, owned as owned_instance};
+use super::{
+    Answer, Ids, invalid_value, is_accessible, is_id, keep_client_token, made_before, page, specified_tags, wanted_key,
+};
+use crate::answer::{Refusal, Xml};
 use crate::query::Call;
-use crate::world::{Volume, World};
+use crate::text::{Text, text};
+use crate::world::instance::{InstanceState, Mapping};
+use crate::world::snapshot::SnapshotState;
+use crate::world::volume::{Attachment, Volume, VolumeState, VolumeType};
+use crate::world::{Due, Region, World};
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Volumes {
-    volume_set: Set<VolumeItem>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_token: Option<String>,
-}
+/// Instances that one volume can be attached to with Multi-Attach:
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volumes-multi.html>
+const MOST_ATTACHMENTS: usize = 16;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct VolumeItem {
-    volume_id: String,
-    size: u32,
-    status: String,
-    volume_type: &'static str,
-    encrypted: bool,
-    availability_zone: String,
-    attachment_set: Set<AttachmentItem>,
-    tag_set: Set<TagItem>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AttachmentItem {
-    volume_id: String,
-    instance_id: String,
-    device: String,
-    status: &'static str,
-}
-
-pub(super) fn describe(world: &World, call: &Call, request_id: &str) -> Result<String, Refusal> {
-    let params = &call.params;
-    let (ids, size) = (params.list("VolumeId"), params.page_size()?);
-    check_ids_alone(&ids, size, "volumeSet")?;
-    if let Some(malformed) = ids.iter().find(|id| !is_id(id, "vol")) {
-        let message = format!("Value ({malformed}) for parameter volumes is invalid. Expected: 'vol-...'.");
-        return Err(Refusal::client("InvalidParameterValue", message));
-    }
-    let mut filters = params.filters();
-    let page = world.region(&call.account, &call.region, |region| {
-        if let Some(unknown) = ids.iter().find(|id| region.volumes.get(id).is_none()) {
-            return Err(not_found(unknown));
-        }
-        if !ids.is_empty() {
-            filters.push(Filter::new("volume-id", ids.iter().map(|id| String::from(*id)).collect()));
-        }
-        region.volumes.page(&filters, size, params.text("NextToken"), |volume| Some(item(volume, &call.region)))
+pub(super) fn describe(world: &World, call: &Call) -> Answer {
+    let ids = Ids::read(&call.params, "VolumeId", checked, not_found)?;
+    let mut filters = call.params.filters()?;
+    filters.extend(hiding_managed(call));
+    let found = world.region(&call.region, |region| {
+        page(world, call, &region.volumes, &[&[("owner-id", &call.account)]], &ids, &filters)
     })?;
-    ec2("DescribeVolumes", request_id, Volumes { volume_set: Set { item: page.rows }, next_token: page.next_token })
+    let mut xml = Xml::default();
+    xml.set("volumeSet", &found.rows, |xml, volume| write(xml, volume));
+    xml.next_token(found.next_token.as_deref());
+    Ok(xml)
+}
+
+/// A volume, empty or of a snapshot. What is wrong with its key shows later: the volume ends in `error`, as KMS is
+/// asked asynchronously.
+pub(super) fn create(world: &World, call: &Call) -> Answer {
+    let params = &call.params;
+    let zone = params.required("AvailabilityZone")?;
+    if !zone.starts_with(&*call.region) || zone.len() <= call.region.len() {
+        let message = format!("The zone '{zone}' does not exist.");
+        return Err(Refusal::client("InvalidZone.NotFound", message));
+    }
+    let kind = params.text("VolumeType").map(kind).transpose()?.unwrap_or(VolumeType::Gp2);
+    let tags = specified_tags(params, "volume", &["volume"])?;
+    let iops = params.number("Iops", 100..=256_000)?.and_then(|iops| u32::try_from(iops).ok());
+    let is_multi_attach = params.flag("MultiAttachEnabled");
+    if kind.is_provisioned() && iops.is_none() {
+        let message = format!("The volume type '{}' requires the parameter iops", kind.name());
+        return Err(Refusal::client("MissingParameter", message));
+    }
+    if !kind.is_provisioned() && is_multi_attach {
+        let message = format!("Multi-Attach is not supported for volumes of type '{}'", kind.name());
+        return Err(Refusal::client("InvalidParameterCombination", message));
+    }
+    let changes_after = world.settings().changes_after;
+    let made = world.region(&call.region, |region| {
+        if let Some(id) = made_before(region, call)?.and_then(|ids| ids.into_iter().next()) {
+            return region.volumes.get(&id).cloned().ok_or_else(|| not_found(&id));
+        }
+        let source = params.text("SnapshotId").map(|id| restorable(region, call, id)).transpose()?;
+        let (least, of_source) = source.unzip();
+        // Without a key of its own, the volume has the snapshot's.
+        let key = match of_source.flatten() {
+            Some(key) if params.text("KmsKeyId").is_none() => Some(key),
+            key => wanted_key(call, key.as_ref())?,
+        };
+        let size = size(call, kind, least)?;
+        let volume = Volume {
+            id: world.new_id("vol"),
+            owner: call.account.clone(),
+            state: VolumeState::Creating,
+            tags,
+            attachments: vec![],
+            size,
+            kind,
+            iops,
+            zone: text(zone),
+            snapshot: params.text("SnapshotId").map(text),
+            key,
+            outpost: params.text("OutpostArn").map(text),
+            is_multi_attach,
+            managed_by: None,
+            created: call.now,
+        };
+        let is_usable = volume.key.as_ref().is_none_or(|key| is_accessible(world, key, &call.region));
+        let due = match is_usable {
+            true => Due::VolumeCreated(volume.id.clone()),
+            false => Due::VolumeFailed(volume.id.clone()),
+        };
+        region.volumes.insert(volume.clone(), call.now);
+        region.at(call.now + changes_after, due);
+        keep_client_token(region, call, vec![volume.id.clone()]);
+        Ok(volume)
+    })?;
+    let mut xml = Xml::default();
+    write(&mut xml, &made);
+    Ok(xml)
+}
+
+/// Size and key of a snapshot that a volume can be made of: completed, in the standard tier, ours or shared with us.
+fn restorable(region: &Region, call: &Call, id: &str) -> Result<(u32, Option<Text>), Refusal> {
+    let snapshot = super::snapshots::readable(region, call, id)?;
+    if snapshot.state != SnapshotState::Completed {
+        let message = format!("Snapshot '{id}' is in state '{}'", snapshot.state.name());
+        return Err(Refusal::client("IncorrectState", message));
+    }
+    if snapshot.rare().archive.is_some() {
+        let message = format!("Snapshot '{id}' is archived: restore it to the standard tier first");
+        return Err(Refusal::client("IncorrectState", message));
+    }
+    Ok((snapshot.size, snapshot.rare().key.clone()))
+}
+
+fn size(call: &Call, kind: VolumeType, least: Option<u32>) -> Result<u32, Refusal> {
+    let said = call.params.number("Size", 1..=65_536)?.and_then(|size| u32::try_from(size).ok());
+    let Some(size) = said.or(least) else {
+        return Err(Refusal::client("MissingParameter", "The request must contain the parameter size or snapshotId"));
+    };
+    if least.is_some_and(|least| size < least) {
+        let message = format!("The size {size} GiB is smaller than the snapshot's");
+        return Err(invalid_value(message));
+    }
+    let allowed = kind.sizes();
+    match allowed.contains(&size) {
+        true => Ok(size),
+        false => Err(invalid_value(format!(
+            "Volume of {size}GiB is invalid for volume type {}; it must be from {}GiB to {}GiB",
+            kind.name(),
+            allowed.start(),
+            allowed.end()
+        ))),
+    }
+}
+
+pub(super) fn attach(world: &World, call: &Call) -> Answer {
+    let params = &call.params;
+    let (volume_id, instance_id) = (params.required("VolumeId")?, params.required("InstanceId")?);
+    let device = params.required("Device")?;
+    world.region(&call.region, |region| {
+        let (volume, instance) = (owned(region, call, volume_id)?, owned_instance(region, call, instance_id)?);
+        check_attachable(volume, instance_id)?;
+        if !matches!(instance.state, InstanceState::Running | InstanceState::Stopped) {
+            let message = format!("Instance '{instance_id}' is not 'running' or 'stopped'.");
+            return Err(Refusal::client("IncorrectState", message));
+        }
+        if instance.zone != volume.zone {
+            let message =
+                format!("The volume '{volume_id}' is not in the same availability zone as instance '{instance_id}'");
+            return Err(Refusal::client("InvalidVolume.ZoneMismatch", message));
+        }
+        if instance.volumes.iter().any(|mapping| &*mapping.device == device) {
+            let message =
+                format!("Invalid value '{device}' for unixDevice. Attachment point {device} is already in use");
+            return Err(invalid_value(message));
+        }
+        region.attach(volume_id, instance_id, device, call.now);
+        Ok(())
+    })?;
+    let mut xml = Xml::default();
+    xml.text("volumeId", volume_id).text("instanceId", instance_id).text("device", device);
+    xml.text("status", "attaching").time("attachTime", call.now).plain("deleteOnTermination", false);
+    Ok(xml)
+}
+
+fn check_attachable(volume: &Volume, instance: &str) -> Result<(), Refusal> {
+    let id = &volume.id;
+    let refused = |code: &str, message: String| Err(Refusal::client(code, message));
+    match volume.state {
+        VolumeState::Available => Ok(()),
+        VolumeState::InUse if volume.attachments.iter().any(|each| &*each.instance == instance) => {
+            refused("VolumeInUse", format!("{id} is already attached to {instance}"))
+        }
+        VolumeState::InUse if volume.is_multi_attach && volume.attachments.len() < MOST_ATTACHMENTS => Ok(()),
+        VolumeState::InUse if volume.is_multi_attach => {
+            refused("AttachmentLimitExceeded", format!("{id} is attached to {MOST_ATTACHMENTS} instances"))
+        }
+        VolumeState::InUse => refused("VolumeInUse", format!("{id} is already attached to an instance")),
+        state => refused("IncorrectState", format!("The volume '{id}' is '{}', not 'available'.", state.name())),
+    }
+}
+
+pub(super) fn delete(world: &World, call: &Call) -> Answer {
+    let id = call.params.required("VolumeId")?;
+    let changes_after = world.settings().changes_after;
+    world.region(&call.region, |region| {
+        let volume = owned(region, call, id)?;
+        match volume.state {
+            VolumeState::Available | VolumeState::Error => {}
+            VolumeState::Deleting => return Ok(()),
+            VolumeState::InUse => {
+                let instance = volume.attachments.first().map(|each| each.instance.clone()).unwrap_or_default();
+                let message = format!("Volume {id} is currently attached to {instance}");
+                return Err(Refusal::client("VolumeInUse", message));
+            }
+            VolumeState::Creating => {
+                let message = format!("The volume '{id}' is 'creating'");
+                return Err(Refusal::client("IncorrectState", message));
+            }
+        }
+        region.volumes.change(id, |volume| volume.state = VolumeState::Deleting);
+        region.at(call.now + changes_after, Due::VolumeDeleted(text(id)));
+        Ok(())
+    })?;
+    super::done()
+}
+
+impl Region {
+    /// Attaches a volume and maps it, whatever stands against it.
+    pub fn attach(&mut self, volume: &str, instance: &str, device: &str, since: chrono::DateTime<chrono::Utc>) {
+        let (id, device) = (text(volume), text(device));
+        self.volumes.change(volume, |volume| {
+            volume.state = VolumeState::InUse;
+            let instance = text(instance);
+            let attachment = Attachment { instance, device: device.clone(), delete_on_termination: false, since };
+            volume.attachments.push(attachment);
+        });
+        self.instances.change(instance, |instance| {
+            instance.volumes.push(Mapping { device, volume: id, delete_on_termination: false });
+        });
+    }
+}
+
+pub(super) fn kind(text: &str) -> Result<VolumeType, Refusal> {
+    let found = VolumeType::ALL.into_iter().find(|kind| kind.name() == text);
+    found.ok_or_else(|| Refusal::client("UnknownVolumeType", format!("Unsupported volume type '{text}'")))
+}
+
+pub(super) fn checked(id: &str) -> Result<&str, Refusal> {
+    match is_id(id, "vol") {
+        true => Ok(id),
+        false => {
+            let message = format!("Value ({id}) for parameter volumeId is invalid. Expected: 'vol-...'.");
+            Err(invalid_value(message))
+        }
+    }
 }
 
 pub(super) fn not_found(id: &str) -> Refusal {
     Refusal::client("InvalidVolume.NotFound", format!("The volume '{id}' does not exist."))
 }
 
-fn item(volume: &Volume, region: &str) -> VolumeItem {
-    let attachment = |(instance, device): &(String, String)| AttachmentItem {
-        volume_id: volume.id.clone(),
-        instance_id: instance.clone(),
-        device: device.clone(),
-        status: "attached",
-    };
-    VolumeItem {
-        volume_id: volume.id.clone(),
-        size: volume.size,
-        status: volume.state.clone(),
-        volume_type: "gp3",
-        encrypted: false,
-        availability_zone: format!("{region}a"),
-        attachment_set: Set { item: volume.attachments.iter().map(attachment).collect() },
-        tag_set: tag_set(&volume.tags),
+/// A volume of `call`'s account.
+pub(super) fn owned<'a>(region: &'a Region, call: &Call, id: &str) -> Result<&'a Volume, Refusal> {
+    let found = region.volumes.get(checked(id)?).filter(|volume| volume.owner == call.account);
+    found.ok_or_else(|| not_found(id))
+}
+
+fn write(xml: &mut Xml, volume: &Volume) {
+    xml.text("volumeId", &volume.id).plain("size", volume.size).text("status", volume.state.name());
+    xml.text("snapshotId", volume.snapshot.as_deref().unwrap_or_default());
+    xml.text("availabilityZone", &volume.zone).time("createTime", volume.created);
+    xml.text("volumeType", volume.kind.name()).plain("encrypted", volume.key.is_some());
+    xml.plain("multiAttachEnabled", volume.is_multi_attach);
+    if let Some(iops) = volume.iops {
+        xml.plain("iops", iops);
     }
+    if let Some(key) = &volume.key {
+        xml.text("kmsKeyId", key);
+    }
+    if let Some(outpost) = &volume.outpost {
+        xml.text("outpostArn", outpost);
+    }
+    if let Some(principal) = &volume.managed_by {
+        xml.within("operator", |xml| {
+            xml.plain("managed", true).text("principal", principal);
+        });
+    }
+    xml.set("attachmentSet", &volume.attachments, |xml, attachment| {
+        xml.text("volumeId", &volume.id).text("instanceId", &attachment.instance).text("device", &attachment.device);
+        xml.text("status", "attached").time("attachTime", attachment.since);
+        xml.plain("deleteOnTermination", attachment.delete_on_termination);
+    });
+    xml.tags(&volume.tags);
 }
