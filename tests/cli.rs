@@ -24,7 +24,7 @@ async fn the_demo_shows_the_whole_way_of_a_backup() {
     for words in [
         "Policy daily, slot ",
         "50 volumes to back up",
-        "CustomerKeyHasBeenRevoked: The KMS key",
+        "CustomerKeyHasBeenRevoked: The customer master key",
         "Subject: snapkeep daily: 1 volume not backed up",
         "49 snapshots: ",
         "cargo run -p cli -- plan",

@@ -230,9 +230,16 @@ impl<T: Resource> Table<T> {
     fn candidates<'a>(&'a self, query: &Query<'_>, from: u32) -> Box<dyn Iterator<Item = (u32, &'a Row<T>)> + 'a> {
         let ids = (!query.ids.is_empty())
             .then(|| query.ids.iter().filter_map(|id| self.number_of(id)).collect::<RoaringBitmap>());
-        let scoped = query.scopes.iter().map(|scope| self.union(scope.iter().copied()));
         let filtered = query.filters.iter().filter_map(|filter| self.looked_up(filter));
-        let left = ids.into_iter().chain(scoped).chain(filtered).reduce(|all, next| all & next);
+        let found = ids.into_iter().chain(filtered).reduce(|all, next| all & next);
+        // What an account may see is much, what a filter lets through often little: the little one comes first.
+        let left = query.scopes.iter().fold(found, |left, scope| {
+            let scope = scope.iter().filter_map(|(name, value)| self.index.get(&index_key(name, value)));
+            Some(match left {
+                Some(left) => scope.fold(RoaringBitmap::new(), |all, posting| all | (&left & posting)),
+                None => scope.fold(RoaringBitmap::new(), |all, posting| all | posting),
+            })
+        });
         match left {
             Some(numbers) => Box::new(
                 numbers.into_range(from..).filter_map(|number| self.rows.get(&number).map(|row| (number, row))),
@@ -281,15 +288,26 @@ impl<T> Row<T> {
 
 /// The index knows names and values by their hash: whoever looks something up compares once more.
 fn index_key(name: &str, value: &str) -> u64 {
+    match name.strip_prefix("tag:") {
+        Some(key) => tag_key(key, value),
+        None => hashed(&(name, value)),
+    }
+}
+
+fn tag_key(key: &str, value: &str) -> u64 {
+    hashed(&("tag:", key, value))
+}
+
+fn hashed(words: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (name, value).hash(&mut hasher);
+    words.hash(&mut hasher);
     hasher.finish()
 }
 
 fn index_keys<T: Resource>(resource: &T, now: DateTime<Utc>) -> Vec<u64> {
     let mut keys = Vec::with_capacity(2 * resource.tags().len() + T::INDEXED.len());
     for (key, value) in resource.tags() {
-        keys.extend([index_key(&format!("tag:{key}"), value), index_key("tag-key", key)]);
+        keys.extend([tag_key(key, value), index_key("tag-key", key)]);
     }
     for name in T::INDEXED {
         keys.extend(resource.values(name, now).into_iter().flatten().map(|value| index_key(name, &value)));
