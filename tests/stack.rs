@@ -211,7 +211,12 @@ impl Drop for Stack {
 
 /// SDK configuration for an emulator.
 pub(crate) async fn config(url: &str) -> SdkConfig {
-    let credentials = Credentials::new(ACCOUNT, "test", None, None, "test");
+    config_of(url, ACCOUNT).await
+}
+
+/// The same, as another account.
+pub(crate) async fn config_of(url: &str, account: &str) -> SdkConfig {
+    let credentials = Credentials::new(account, "test", None, None, "test");
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).endpoint_url(url);
     loader.region(Region::from_static(HOME)).credentials_provider(credentials).load().await
 }

@@ -204,9 +204,19 @@ fn full(text: impl Into<Bytes>) -> Body {
     Full::new(text.into()).map_err(|never: Infallible| match never {}).boxed()
 }
 
-/// The beginning of an answer, and then the connection breaks.
+/// The beginning of an answer, and then the connection breaks; not before the beginning is on its way.
 fn cut_after(beginning: Bytes) -> Body {
-    BodyExt::boxed(StreamBody::new(stream::iter([Ok(Frame::data(beginning)), Err(Broken)])))
+    let pieces = stream::unfold(Some(beginning), |beginning| async move {
+        match beginning {
+            Some(beginning) if !beginning.is_empty() => Some((Ok(Frame::data(beginning)), Some(Bytes::new()))),
+            Some(_) => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Some((Err(Broken), None))
+            }
+            None => None,
+        }
+    });
+    BodyExt::boxed(StreamBody::new(pieces))
 }
 
 /// An answer in drops of so many bytes, with a pause before each.
