@@ -149,9 +149,10 @@ const ACTIONS: &[Action] = &[
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html>
 const COMMON_PARAMS: [&str; 3] = ["Action", "Version", "DryRun"];
 
-/// The names of all EC2 actions there are.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    ACTIONS.iter().map(|action| action.name)
+/// All EC2 actions there are, each with its parameters.
+#[cfg(test)]
+pub(crate) fn known() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    ACTIONS.iter().map(|action| (action.name, action.params))
 }
 
 /// Does what the call asks for, and gives what stands in its answer.
