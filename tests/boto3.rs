@@ -1,4 +1,4 @@
-//! The simulator through boto3, which nobody here wrote: its paginators, its waiter and its error parsing.
+//! The simulator through boto3 and the AWS CLI, which nobody here wrote: their paginators, waiters and error parsing.
 
 use std::process::Command;
 
@@ -68,4 +68,71 @@ async fn boto3_works_with_the_simulator_unchanged() {
     let (python, url) = (python::bin().await.join("python"), server.url.clone());
     let said = tokio::task::spawn_blocking(move || python::run(Command::new(python).args(["-c", SCRIPT, &url])));
     assert_eq!(said.await.unwrap(), EXPECTED);
+}
+
+/// A command of the AWS CLI, and what it prints. Names of ids stand for ids.
+const COMMANDS: &str = r#"
+describe-volumes --page-size 20 --query length(Volumes)
+50
+describe-volumes --max-items 7 --query length(Volumes)
+7
+describe-volumes --page-size 10 --filters Name=tag-key,Values=nobody --query length(Volumes)
+0
+describe-instances --filters Name=tag:Backup,Values=true --page-size 10 --query length(Reservations)
+25
+create-snapshot --volume-id VOLUME --tag-specifications ResourceType=snapshot,Tags=[{Key=job,Value=1}] --query State
+"pending"
+wait snapshot-completed --filters Name=tag:job,Values=1 --owner-ids self
+describe-snapshots --owner-ids self --filters Name=tag:job,Values=1,2 Name=status,Values=completed --query Snapshots[0].Progress
+"100%"
+describe-snapshots --page-size 5 --query length(Snapshots)
+2
+delete-snapshot --snapshot-id snap-0123456789abcdef0
+An error occurred (InvalidSnapshot.NotFound) when calling the DeleteSnapshot operation: The snapshot 'snap-0123456789abcdef0' does not exist.
+create-snapshot --volume-id VOLUME --dry-run
+An error occurred (DryRunOperation) when calling the CreateSnapshot operation: Request would have succeeded, but DryRun flag is set.
+create-snapshot --volume-id vol-xyz
+An error occurred (InvalidVolumeID.Malformed) when calling the CreateSnapshot operation: Invalid id: "vol-xyz"
+terminate-instances --instance-ids INSTANCE --query TerminatingInstances[0].CurrentState.Name
+"shutting-down"
+wait instance-terminated --instance-ids INSTANCE
+create-volume --availability-zone eu-central-1a --size 8 --query State
+"creating"
+list-snapshots-in-recycle-bin --query length(Snapshots)
+0
+describe-regions --filters Name=opt-in-status,Values=not-opted-in --all-regions --query length(Regions)
+4
+"#;
+
+/// Waiters wait 15 seconds between two looks, and cannot be told otherwise: what they wait for is there at the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_aws_cli_works_with_the_simulator_unchanged() {
+    let world = World::new(Settings { completes_after: chrono::TimeDelta::zero(), ..Settings::default() });
+    world.set(|settings| settings.changes_after = chrono::TimeDelta::zero());
+    let volumes = Fleet::new(ACCOUNT, "eu-central-1", 50).build(&world);
+    let instance = world.region("eu-central-1", |region| region.instances.iter().last().unwrap().id.to_string());
+    let server = Server::start_local(world).await.unwrap();
+    let aws = python::bin().await.join("aws");
+    let commands = COMMANDS.trim().lines();
+    let is_command =
+        |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase()) && line.contains('-') && line.contains(' ');
+    let typed: Vec<String> = commands.clone().filter(is_command).map(String::from).collect();
+    let mut said = String::new();
+    for line in typed {
+        let words = line.replace("VOLUME", &volumes[0]).replace("INSTANCE", &instance);
+        let mut command = Command::new(&aws);
+        command.arg("ec2").args(words.split(' ')).args(["--output", "json", "--endpoint-url", &server.url]);
+        command.env_clear().envs([
+            ("AWS_ACCESS_KEY_ID", ACCOUNT),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_DEFAULT_REGION", "eu-central-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(text).unwrap().replace("aws: [ERROR]: ", "");
+        said.push_str(&format!("{line}\n{}", text.trim_start()));
+    }
+    assert_eq!(said.trim(), COMMANDS.trim());
 }

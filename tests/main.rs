@@ -16,6 +16,7 @@ mod typed;
 mod backup;
 mod boto3;
 mod cli;
+mod crosscheck;
 mod ec2;
 mod edges;
 mod failures;

@@ -1,11 +1,12 @@
-//! A virtual environment under `target/`, made once: MiniStack and moto, and the boto3 that goes with the botocore they want.
+//! A virtual environment under `target/`, made once: MiniStack, moto, the boto3 that goes with the botocore they want,
+//! and the AWS CLI, which brings its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tokio::sync::OnceCell;
 
-const PACKAGES: [&str; 3] = ["ministack==1.5.33", "boto3==1.43.106", "moto[server]==5.2.5"];
+const PACKAGES: [&str; 4] = ["ministack==1.5.33", "boto3==1.43.106", "moto[server]==5.2.5", "awscli==1.46.3"];
 
 /// The folder of the environment's programs.
 pub(crate) async fn bin() -> &'static Path {

@@ -308,18 +308,19 @@ async fn one_unknown_or_malformed_id_fails_the_whole_call() {
         "snap" => outcome(ec2.describe_snapshots().snapshot_ids(&made).snapshot_ids(id).send().await),
         _ => outcome(ec2.describe_instances().instance_ids(&instance).instance_ids(id).send().await),
     };
-    for (kind, known, unknown, malformed) in [
-        ("vol", &volumes[0], "InvalidVolume.NotFound", "InvalidParameterValue"),
-        ("snap", &made, "InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed"),
-        ("i", &instance, "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"),
+    for (kind, known, unknown, malformed, none) in [
+        ("vol", &volumes[0], "InvalidVolume.NotFound", "InvalidVolumeID.Malformed", "InvalidParameterValue"),
+        ("snap", &made, "InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed", "InvalidParameterValue"),
+        ("i", &instance, "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "InvalidInstanceID.Malformed"),
     ] {
         assert_eq!(describe(kind, known).await, "ok");
         assert_eq!(describe(kind, &format!("{kind}-0123456789abcdef0")).await, unknown);
-        for bad in ["x", "vol-", "vol-0123456789abcdefg", "snap-123", "i-0123456789abcdef01"] {
-            assert_eq!(describe(kind, bad).await, malformed, "{kind} {bad}");
+        for bad in ["", "123", "0123456789abcdefg", "0123456789abcdef01", "0123 5678"] {
+            assert_eq!(describe(kind, &format!("{kind}-{bad}")).await, malformed, "{kind}-{bad}");
         }
+        assert_eq!(describe(kind, "x").await, none);
     }
-    assert_eq!(outcome(ec2.create_snapshot().volume_id("vol-x").send().await), "InvalidParameterValue");
+    assert_eq!(outcome(ec2.create_snapshot().volume_id("vol-x").send().await), "InvalidVolumeID.Malformed");
     assert_eq!(outcome(ec2.delete_snapshot().snapshot_id("snap-x").send().await), "InvalidSnapshotID.Malformed");
 }
 

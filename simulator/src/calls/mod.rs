@@ -237,6 +237,18 @@ fn is_id(text: &str, prefix: &str) -> bool {
     digits.is_some_and(|digits| matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// `id`, if it is one. What begins otherwise is no id of the kind at all, and has a code of its own:
+/// cloud-custodian/cloud-custodian, `ErrorHandler`, knows both.
+fn checked_id<'a>(id: &'a str, prefix: &str, malformed: &str) -> Result<&'a str, Refusal> {
+    match id.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('-')) {
+        _ if is_id(id, prefix) => Ok(id),
+        true => Err(Refusal::client(malformed, format!("Invalid id: \"{id}\""))),
+        false => {
+            Err(invalid_value(format!("Value ({id}) for parameter {prefix} is invalid. Expected: '{prefix}-...'.")))
+        }
+    }
+}
+
 /// Done, and nothing more to say.
 fn done() -> Answer {
     let mut xml = Xml::default();
@@ -257,8 +269,12 @@ fn specified_tags(params: &Params, resource: &str, allowed: &[&str]) -> Result<T
         if !allowed.contains(&kind) {
             return Err(invalid_value(format!("'{kind}' is not a valid taggable resource type for this operation.")));
         }
+        let specified = params.tags(&format!("TagSpecification.{number}.Tag"));
+        if specified.is_empty() {
+            return Err(invalid_value("Tag specification must have at least one tag"));
+        }
         if kind == resource {
-            tags.extend(params.tags(&format!("TagSpecification.{number}.Tag")));
+            tags.extend(specified);
         }
     }
     tags::check(&tags)

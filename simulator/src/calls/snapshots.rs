@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::instances::owned as owned_instance;
 use super::volumes::{checked as checked_volume, owned as owned_volume};
-use super::{Answer, Ids, invalid_value, is_accessible, is_id, page, specified_tags};
+use super::{Answer, Ids, invalid_value, is_accessible, page, specified_tags};
 use crate::answer::{Refusal, Xml};
 use crate::filter::Filter;
 use crate::query::Call;
@@ -318,13 +318,7 @@ pub(super) fn check_unlocked(settings: &Settings, snapshot: &Snapshot, now: Date
 }
 
 pub(super) fn checked(id: &str) -> Result<&str, Refusal> {
-    match is_id(id, "snap") {
-        true => Ok(id),
-        false => {
-            let message = format!("Value ({id}) for parameter snapshotId is invalid. Expected: 'snap-...'.");
-            Err(Refusal::client("InvalidSnapshotID.Malformed", message))
-        }
-    }
+    super::checked_id(id, "snap", "InvalidSnapshotID.Malformed")
 }
 
 pub(super) fn not_found(id: &str) -> Refusal {

@@ -2,7 +2,7 @@
 
 use super::instances::{hiding_managed, owned as owned_instance};
 use super::{
-    Answer, Ids, invalid_value, is_accessible, is_id, keep_client_token, made_before, page, specified_tags, wanted_key,
+    Answer, Ids, invalid_value, is_accessible, keep_client_token, made_before, page, specified_tags, wanted_key,
 };
 use crate::answer::{Refusal, Xml};
 use crate::query::Call;
@@ -224,13 +224,7 @@ pub(super) fn kind(text: &str) -> Result<VolumeType, Refusal> {
 }
 
 pub(super) fn checked(id: &str) -> Result<&str, Refusal> {
-    match is_id(id, "vol") {
-        true => Ok(id),
-        false => {
-            let message = format!("Value ({id}) for parameter volumeId is invalid. Expected: 'vol-...'.");
-            Err(invalid_value(message))
-        }
-    }
+    super::checked_id(id, "vol", "InvalidVolumeID.Malformed")
 }
 
 pub(super) fn not_found(id: &str) -> Refusal {
