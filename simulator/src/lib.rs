@@ -17,6 +17,8 @@ mod control;
 pub mod faults;
 pub mod filter;
 pub mod fleet;
+#[cfg(test)]
+mod fuzz;
 pub mod history;
 pub mod limits;
 mod query;

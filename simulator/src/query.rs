@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
-use hyper::header::{self, HeaderMap};
 
 use crate::answer::Refusal;
 use crate::filter::Filter;

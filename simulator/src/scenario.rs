@@ -171,6 +171,17 @@ mod tests {
     }
 
     #[test]
+    fn the_manuals_own_scenario_is_read() {
+        let manual = include_str!("../README.md");
+        let toml = manual.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let world = read(toml).unwrap();
+        let count = |region: &str| world.region(region, |region| (region.instances.len(), region.snapshots.len()));
+        assert_eq!((count("eu-central-1"), count("us-east-1")), ((200, 8401), (200, 8401)));
+        assert_eq!(world.settings().limits[0].limit.capacity, 20.0);
+        assert_eq!(world.region("eu-central-1", |region| region.bin_rules.len()), 1);
+    }
+
+    #[test]
     fn the_same_in_json() {
         let json =
             r#"{"fleet": [{"account": "1", "regions": ["eu-west-1"], "volumes": 1, "volumes_per_instance": 0}]}"#;

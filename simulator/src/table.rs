@@ -21,17 +21,22 @@ use crate::world::settings::Paging;
 pub trait Resource: Clone {
     /// The filters that are looked up and not searched for, besides tags. [`Resource::values`] knows them all.
     const INDEXED: &'static [&'static str];
-    /// Its id.
-    fn id(&self) -> &Text;
-    /// The owner's account.
-    fn owner(&self) -> &Text;
-    /// Its tags.
-    fn tags(&self) -> &Tags;
-    /// Its tags, to change them.
-    fn tags_mut(&mut self) -> &mut Tags;
+    /// What every resource has.
+    fn head(&self) -> Head<'_>;
     /// The values that a filter with this name looks at, or `None` where there is no such filter. `tag:…` and
     /// `tag-key` are seen to already.
     fn values(&self, filter: &str, now: DateTime<Utc>) -> Option<Vec<Cow<'_, str>>>;
+}
+
+/// What every resource has.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// Its id.
+    pub id: &'a Text,
+    /// The owner's account.
+    pub owner: &'a Text,
+    /// Its tags.
+    pub tags: &'a Tags,
 }
 
 /// Resources with an index of their tags and of what [`Resource::INDEXED`] names.
@@ -102,8 +107,8 @@ impl<T: Resource> Table<T> {
         for key in index_keys(&resource, born) {
             self.index.entry(key).or_default().insert(number);
         }
-        self.living.insert(Arc::clone(resource.id()), number);
-        *self.owned.entry(Arc::clone(resource.owner())).or_default() += 1;
+        self.living.insert(Arc::clone(resource.head().id), number);
+        *self.owned.entry(Arc::clone(resource.head().owner)).or_default() += 1;
         self.rows.insert(number, Row { resource: Arc::new(resource), born, died: None });
     }
 
@@ -113,7 +118,7 @@ impl<T: Resource> Table<T> {
         let row = self.rows.get_mut(&number)?;
         row.died = Some(now);
         self.dead.push_back(number);
-        if let Some(count) = self.owned.get_mut(row.resource.owner()) {
+        if let Some(count) = self.owned.get_mut(row.resource.head().owner) {
             *count -= 1;
         }
         Some(Arc::clone(&row.resource))
@@ -165,7 +170,7 @@ impl<T: Resource> Table<T> {
     }
 
     fn number_of(&self, id: &str) -> Option<u32> {
-        let is_it = |number: &u32| self.rows.get(number).is_some_and(|row| &**row.resource.id() == id);
+        let is_it = |number: &u32| self.rows.get(number).is_some_and(|row| &**row.resource.head().id == id);
         self.living.get(id).copied().or_else(|| self.dead.iter().copied().find(is_it))
     }
 
@@ -305,8 +310,8 @@ fn hashed(words: &impl Hash) -> u64 {
 }
 
 fn index_keys<T: Resource>(resource: &T, now: DateTime<Utc>) -> Vec<u64> {
-    let mut keys = Vec::with_capacity(2 * resource.tags().len() + T::INDEXED.len());
-    for (key, value) in resource.tags() {
+    let mut keys = Vec::with_capacity(2 * resource.head().tags.len() + T::INDEXED.len());
+    for (key, value) in resource.head().tags {
         keys.extend([tag_key(key, value), index_key("tag-key", key)]);
     }
     for name in T::INDEXED {
@@ -318,9 +323,9 @@ fn index_keys<T: Resource>(resource: &T, now: DateTime<Utc>) -> Vec<u64> {
 fn matches_all<T: Resource>(resource: &T, query: &Query<'_>) -> Result<bool, Refusal> {
     for filter in query.filters {
         let matches = if let Some(key) = filter.name.strip_prefix("tag:") {
-            filter.matches(resource.tags().get(key).map(|value| &**value))
+            filter.matches(resource.head().tags.get(key).map(|value| &**value))
         } else if filter.name == "tag-key" {
-            filter.matches(resource.tags().keys().map(|key| &**key))
+            filter.matches(resource.head().tags.keys().map(|key| &**key))
         } else {
             let values = resource.values(&filter.name, query.eye.now).ok_or_else(|| unknown_filter(&filter.name))?;
             filter.matches(values.iter().map(Cow::as_ref))
@@ -378,17 +383,8 @@ mod tests {
 
     impl Resource for Thing {
         const INDEXED: &'static [&'static str] = &["owner-id", "colour"];
-        fn id(&self) -> &Text {
-            &self.id
-        }
-        fn owner(&self) -> &Text {
-            &self.owner
-        }
-        fn tags(&self) -> &Tags {
-            &self.tags
-        }
-        fn tags_mut(&mut self) -> &mut Tags {
-            &mut self.tags
+        fn head(&self) -> Head<'_> {
+            Head { id: &self.id, owner: &self.owner, tags: &self.tags }
         }
         fn values(&self, filter: &str, _now: DateTime<Utc>) -> Option<Vec<Cow<'_, str>>> {
             Some(match filter {

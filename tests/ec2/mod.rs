@@ -68,7 +68,7 @@ fn specification(resource: ResourceType, tags: Vec<Tag>) -> TagSpecification {
     TagSpecification::builder().resource_type(resource).set_tags(Some(tags)).build()
 }
 
-/// The account's snapshots, as DescribeSnapshots has them.
+/// The account's snapshots, as `DescribeSnapshots` has them.
 async fn own_snapshots(ec2: &Client) -> Vec<Snapshot> {
     ec2.describe_snapshots().owner_ids("self").send().await.unwrap().snapshots.unwrap()
 }

@@ -158,7 +158,7 @@ pub(super) fn create_set(world: &World, call: &Call) -> Answer {
     Ok(xml)
 }
 
-fn description<'a>(call: &'a Call) -> Result<&'a str, Refusal> {
+fn description(call: &Call) -> Result<&str, Refusal> {
     let description = call.params.text("Description").unwrap_or_default();
     match description.chars().count() {
         ..=255 => Ok(description),

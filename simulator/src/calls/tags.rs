@@ -38,11 +38,11 @@ pub(super) fn delete(world: &World, call: &Call) -> Answer {
     })
 }
 
-fn resources<'a>(call: &'a Call) -> Result<Vec<&'a str>, Refusal> {
+fn resources(call: &Call) -> Result<Vec<&str>, Refusal> {
     let ids = call.params.list("ResourceId");
     match ids.len() {
         0 => Err(Refusal::client("MissingParameter", "The request must contain the parameter resourceIdSet")),
-        ..=MOST_RESOURCES => Ok(ids),
+        1..=MOST_RESOURCES => Ok(ids),
         count => Err(invalid_value(format!("{count} resources; the most are {MOST_RESOURCES}"))),
     }
 }
@@ -73,8 +73,8 @@ fn taggable<'a>(region: &'a Region, call: &Call, id: &str) -> Result<&'a Tags, R
         id: &str,
         not_found: fn(&str) -> Refusal,
     ) -> Result<&'a Tags, Refusal> {
-        let found = table.get(id).filter(|resource| resource.owner() == owner);
-        found.map(Resource::tags).ok_or_else(|| not_found(id))
+        let found = table.get(id).filter(|resource| resource.head().owner == owner);
+        found.map(|resource| resource.head().tags).ok_or_else(|| not_found(id))
     }
     let me = &call.account;
     match kind(id) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
-use crate::table::Resource;
+use crate::table::{Head, Resource};
 use crate::text::{Tags, Text};
 
 /// An instance.
@@ -90,20 +90,8 @@ impl Resource for Instance {
     const INDEXED: &'static [&'static str] =
         &["owner-id", "instance-id", "instance-state-name", "block-device-mapping.volume-id"];
 
-    fn id(&self) -> &Text {
-        &self.id
-    }
-
-    fn owner(&self) -> &Text {
-        &self.owner
-    }
-
-    fn tags(&self) -> &Tags {
-        &self.tags
-    }
-
-    fn tags_mut(&mut self) -> &mut Tags {
-        &mut self.tags
+    fn head(&self) -> Head<'_> {
+        Head { id: &self.id, owner: &self.owner, tags: &self.tags }
     }
 
     fn values(&self, filter: &str, _now: DateTime<Utc>) -> Option<Vec<Cow<'_, str>>> {

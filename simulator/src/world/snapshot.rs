@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::table::Resource;
+use crate::table::{Head, Resource};
 use crate::text::{Tags, Text};
 
 /// A snapshot.
@@ -174,20 +174,8 @@ impl Resource for Snapshot {
     const INDEXED: &'static [&'static str] =
         &["owner-id", "volume-id", "status", ".restorable-by", ".in-archive", ".is-locked"];
 
-    fn id(&self) -> &Text {
-        &self.id
-    }
-
-    fn owner(&self) -> &Text {
-        &self.owner
-    }
-
-    fn tags(&self) -> &Tags {
-        &self.tags
-    }
-
-    fn tags_mut(&mut self) -> &mut Tags {
-        &mut self.tags
+    fn head(&self) -> Head<'_> {
+        Head { id: &self.id, owner: &self.owner, tags: &self.tags }
     }
 
     fn values(&self, filter: &str, now: DateTime<Utc>) -> Option<Vec<Cow<'_, str>>> {

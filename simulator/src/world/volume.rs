@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::table::Resource;
+use crate::table::{Head, Resource};
 use crate::text::{Tags, Text};
 
 /// A volume.
@@ -144,20 +144,8 @@ impl Resource for Volume {
     const INDEXED: &'static [&'static str] =
         &["owner-id", "volume-id", "status", "attachment.instance-id", "snapshot-id"];
 
-    fn id(&self) -> &Text {
-        &self.id
-    }
-
-    fn owner(&self) -> &Text {
-        &self.owner
-    }
-
-    fn tags(&self) -> &Tags {
-        &self.tags
-    }
-
-    fn tags_mut(&mut self) -> &mut Tags {
-        &mut self.tags
+    fn head(&self) -> Head<'_> {
+        Head { id: &self.id, owner: &self.owner, tags: &self.tags }
     }
 
     fn values(&self, filter: &str, _now: DateTime<Utc>) -> Option<Vec<Cow<'_, str>>> {
