@@ -8,6 +8,7 @@
 
 mod counting_queue;
 mod emulator;
+mod hostile;
 mod lambda;
 mod python;
 mod stack;
