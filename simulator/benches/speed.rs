@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use simulator::fleet::Fleet;
-use simulator::limits::{Limit, SetLimit};
+use simulator::limits::Limit;
 use simulator::server::Server;
 use simulator::text::tags;
 use simulator::world::World;
@@ -88,9 +88,8 @@ fn world() -> World {
         settings.quotas.snapshots_per_region = u64::MAX;
         settings.quotas.concurrent_snapshots = u64::MAX;
         settings.quotas.seconds_between_snapshots = 0;
-        let limit = Limit { capacity: 1e9, refill: 1e9 };
-        settings.limits.push(SetLimit { action: "*".into(), account: None, region: None, limit });
     });
+    world.set_limit("*", None, Limit { capacity: 1e9, refill: 1e9 });
     let mut fleet = Fleet::new(ACCOUNT, REGION, VOLUMES);
     fleet.snapshots_per_volume = SNAPSHOTS_PER_VOLUME;
     fleet.snapshot.tags = tags(&[

@@ -266,8 +266,9 @@ impl TryFrom<Plan> for Fault {
             }
             Effect::Neighbour(NeighbourPlan { calls_per_second, lasting, every }) => {
                 let rate = *calls_per_second;
-                allow("neighbour.calls_per_second", rate, rate >= 0.0, "0 or more")?;
+                allow("neighbour.calls_per_second", rate, (0.0..=1e6).contains(&rate), "0 to 1e6")?;
                 if let (Some(lasting), Some(every)) = (lasting, every) {
+                    seconds("neighbour.every", *every)?;
                     allow("neighbour.every", *every, *lasting > 0.0 && every >= lasting, "no less than lasting")?;
                 } else if lasting.is_some() || every.is_some() {
                     return Err("neighbour; allowed: lasting and every, or neither".into());

@@ -134,6 +134,19 @@ impl Fleet {
         }
     }
 
+    /// What no type can say: sizes that a machine can hold.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let allow = |field: &str, value: i128, allowed: std::ops::RangeInclusive<i128>| match allowed.contains(&value) {
+            true => Ok(()),
+            false => Err(format!("fleet.{field} is {value}; allowed: {} to {}", allowed.start(), allowed.end())),
+        };
+        let (sizes, every) = (self.volume.kind.sizes(), self.snapshot.every_seconds);
+        allow("volumes", self.volumes as i128, 0..=1_000_000)?;
+        allow("snapshots_per_volume", self.snapshots_per_volume as i128, 0..=10_000)?;
+        allow("snapshot.every_seconds", every.into(), 1..=31_536_000)?;
+        allow("volume.size", self.volume.size.into(), (*sizes.start()).into()..=(*sizes.end()).into())
+    }
+
     /// Makes the fleet, and gives the ids of its volumes.
     pub fn build(&self, world: &World) -> Vec<String> {
         let now = world.clock.now();

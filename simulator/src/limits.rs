@@ -15,8 +15,7 @@ pub struct Buckets {
 }
 
 /// How many calls a bucket holds, and how many come back each second.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limit {
     /// The bucket's maximum capacity.
     pub capacity: f64,
@@ -26,16 +25,20 @@ pub struct Limit {
 
 /// The limit of an action, other than EC2's default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SetLimit {
     /// Such as `CreateSnapshot`, or `*`.
     pub action: String,
     /// In this account; without it, in all.
+    #[serde(default)]
     pub account: Option<String>,
     /// In this Region; without it, in all.
+    #[serde(default)]
     pub region: Option<String>,
-    /// The limit.
-    #[serde(flatten)]
-    pub limit: Limit,
+    /// The bucket's maximum capacity.
+    pub capacity: f64,
+    /// The refill rate per second.
+    pub refill: f64,
 }
 
 /// A neighbour in the same account who makes so many calls of the same action, all the time or in bursts.

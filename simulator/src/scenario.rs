@@ -1,12 +1,13 @@
 //! A world as a short text, in TOML or JSON: settings, fleets, Recycle Bin rules, faults, the time. See the README.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::faults::Fault;
 use crate::fleet::Fleet;
 use crate::text::text;
+use crate::world::settings::seconds;
 use crate::world::{BinRule, Settings, World};
 
 /// What is added to a world. Settings that it does not name stay as they are.
@@ -65,10 +66,11 @@ impl Scenario {
                 return Err(format!("fleet.regions has {region}; allowed: the Regions of the settings"));
             }
         }
-        world.set(|current| *current = settings);
+        self.fleet.iter().try_for_each(Fleet::check)?;
         if let Some(plan) = self.clock {
-            plan.apply(world);
+            plan.apply(world)?;
         }
+        world.set(|current| *current = settings);
         for fleet in &self.fleet {
             fleet.build(world);
         }
@@ -85,15 +87,26 @@ impl Scenario {
 }
 
 impl ClockPlan {
-    pub fn apply(self, world: &World) {
+    /// Does it, if the clock stays within the years that AWS's times make sense in.
+    pub fn apply(self, world: &World) -> Result<(), String> {
+        let time = match self {
+            Self::Hold(time) | Self::Set(time) => time,
+            Self::AdvanceSeconds(seconds) => {
+                let by = seconds::read(seconds.abs()).ok_or_else(|| {
+                    format!("clock.advance_seconds is {seconds}; allowed: up to 315360000, ten years")
+                })?;
+                if seconds < 0.0 { world.clock.now() - by } else { world.clock.now() + by }
+            }
+        };
+        if !(2006..=2100).contains(&time.year()) {
+            return Err(format!("the clock would be at {time}; allowed: the years 2006 to 2100"));
+        }
         match self {
             Self::Hold(time) => world.clock.hold(time),
             Self::Set(time) => world.clock.set(time),
-            Self::AdvanceSeconds(seconds) => {
-                #[expect(clippy::cast_possible_truncation, reason = "a float's cast saturates, and so does the clock")]
-                world.clock.advance(chrono::TimeDelta::milliseconds((seconds * 1000.0) as i64));
-            }
+            Self::AdvanceSeconds(_) => world.clock.advance(time - world.clock.now()),
         }
+        Ok(())
     }
 }
 
@@ -101,7 +114,9 @@ impl ClockPlan {
 pub(crate) fn merged(settings: &Settings, changes: &Value) -> Result<Settings, String> {
     let mut all = serde_json::to_value(settings).map_err(|error| error.to_string())?;
     merge(&mut all, changes);
-    serde_json::from_value(all).map_err(|error| format!("settings: {error}"))
+    let settings: Settings = serde_json::from_value(all).map_err(|error| format!("settings: {error}"))?;
+    settings.check()?;
+    Ok(settings)
 }
 
 fn merge(into: &mut Value, changes: &Value) {
@@ -177,7 +192,7 @@ mod tests {
         let world = read(toml).unwrap();
         let count = |region: &str| world.region(region, |region| (region.instances.len(), region.snapshots.len()));
         assert_eq!((count("eu-central-1"), count("us-east-1")), ((200, 8401), (200, 8401)));
-        assert_eq!(world.settings().limits[0].limit.capacity, 20.0);
+        assert_eq!(world.settings().limits[0].capacity, 20.0);
         assert_eq!(world.region("eu-central-1", |region| region.bin_rules.len()), 1);
     }
 
@@ -204,5 +219,19 @@ mod tests {
         refused("[[fault]]\naction = \"*\"", "one of error, latency");
         refused("[clock]\nadvance = 1", "unknown variant `advance`");
         refused("{", "EOF");
+        refused("clock = { advance_seconds = nan }", "advance_seconds is NaN");
+        refused("clock = { advance_seconds = 1e300 }", "allowed: up to 315360000");
+        refused("clock = { set = \"9999-01-01T00:00:00Z\" }", "the years 2006 to 2100");
+        refused("[[settings.limits]]\naction = \"*\"\ncapacity = -1\nrefill = 1", "capacity is -1; allowed: 0 to 1e9");
+        refused(
+            "[[settings.limits]]\naction = \"*\"\ncapacity = 1\nrefill = 1\nregoin = \"x\"",
+            "unknown field `regoin`",
+        );
+        let fleet = |field: &str| format!("[[fleet]]\naccount = \"1\"\nregions = [\"eu-west-1\"]\n{field}");
+        refused(&fleet("volumes = 100000000"), "fleet.volumes is 100000000");
+        refused(&fleet("volumes = 1\nsnapshots_per_volume = 100000"), "fleet.snapshots_per_volume is 100000");
+        refused(&fleet("volumes = 1\nsnapshot = { every_seconds = -1 }"), "fleet.snapshot.every_seconds is -1");
+        refused(&fleet("volumes = 1\nvolume = { size = 0 }"), "fleet.volume.size is 0");
+        refused("[[fault]]\naction = \"*\"\nneighbour = { calls_per_second = inf }", "calls_per_second is inf");
     }
 }

@@ -21,6 +21,8 @@ use crate::world::settings::Paging;
 pub trait Resource: Clone {
     /// The filters that are looked up and not searched for, besides tags. [`Resource::values`] knows them all.
     const INDEXED: &'static [&'static str];
+    /// Whether others than its owner may see one. Of what cannot be shared, another's is as good as none.
+    const IS_SHARED: bool = false;
     /// What every resource has.
     fn head(&self) -> Head<'_>;
     /// The values that a filter with this name looks at, or `None` where there is no such filter. `tag:…` and

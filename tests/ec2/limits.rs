@@ -301,7 +301,7 @@ async fn tags_have_their_limits() {
 async fn one_unknown_or_malformed_id_fails_the_whole_call() {
     let world = World::default();
     let (instance, volumes) = world.add_instance(ACCOUNT, REGION, tags(&[]), 1);
-    let (_server, ec2) = serve(world).await;
+    let (server, ec2) = serve(world).await;
     let made = snapshot(&ec2, &volumes[0]).await;
     let describe = async |kind: &str, id: &str| match kind {
         "vol" => outcome(ec2.describe_volumes().volume_ids(&volumes[0]).volume_ids(id).send().await),
@@ -320,6 +320,9 @@ async fn one_unknown_or_malformed_id_fails_the_whole_call() {
         }
         assert_eq!(describe(kind, "x").await, none);
     }
+    let stranger = client(&server, STRANGER, REGION).await;
+    let theirs = stranger.describe_volumes().volume_ids(&volumes[0]).send().await;
+    assert_eq!(outcome(theirs), "InvalidVolume.NotFound", "another account's is as good as none");
     assert_eq!(outcome(ec2.create_snapshot().volume_id("vol-x").send().await), "InvalidVolumeID.Malformed");
     assert_eq!(outcome(ec2.delete_snapshot().snapshot_id("snap-x").send().await), "InvalidSnapshotID.Malformed");
 }

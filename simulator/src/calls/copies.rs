@@ -53,9 +53,7 @@ pub(super) fn copy(world: &World, call: &Call) -> Answer {
     };
     let (id, tags) = (copy.id.clone(), copy.tags.clone());
     world.region(&call.region, |region| {
-        let pending = region.snapshots.lookup("status", "pending");
-        let copying = pending.filter(|snapshot| snapshot.rare().is_copy && snapshot.owner == call.account);
-        if copying.count() as u64 >= settings.quotas.concurrent_copies {
+        if region.snapshots.count(&[(".copied-for", &call.account)]) >= settings.quotas.concurrent_copies {
             let message = "Too many snapshot copies in progress. The limit for this destination region is reached.";
             return Err(Refusal::client("ResourceLimitExceeded", message));
         }

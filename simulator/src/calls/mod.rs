@@ -190,7 +190,11 @@ fn page<T: Resource>(
     ids: &Ids<'_>,
     filters: &[Filter],
 ) -> Result<Page<T>, Refusal> {
-    if let Some(unknown) = ids.ids.iter().find(|id| table.seen(id, call.eye).is_none()) {
+    let is_unknown = |id: &str| {
+        let found = table.seen(id, call.eye);
+        found.is_none_or(|resource| !T::IS_SHARED && *resource.head().owner != call.account)
+    };
+    if let Some(unknown) = ids.ids.iter().find(|id| is_unknown(id)) {
         return Err((ids.not_found)(unknown));
     }
     table.page(&Query {

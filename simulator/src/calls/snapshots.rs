@@ -348,7 +348,7 @@ pub(super) fn write(xml: &mut Xml, snapshot: &Snapshot, now: DateTime<Utc>) {
     xml.time("startTime", snapshot.started).text("progress", &snapshot.progress(now));
     xml.text("ownerId", &snapshot.owner).plain("volumeSize", snapshot.size);
     xml.text("description", &snapshot.description).plain("encrypted", rare.key.is_some());
-    xml.text("storageTier", snapshot.tier(now));
+    xml.text("storageTier", snapshot.tier());
     match snapshot.state {
         SnapshotState::Completed => {
             xml.time("completionTime", snapshot.settles);

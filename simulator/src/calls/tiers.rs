@@ -7,8 +7,9 @@ use super::snapshots::owned;
 use super::{Answer, invalid_value};
 use crate::answer::{Refusal, Xml};
 use crate::query::Call;
-use crate::world::World;
+use crate::text::text;
 use crate::world::snapshot::{Archive, SnapshotState};
+use crate::world::{Due, World};
 
 pub(super) fn modify(world: &World, call: &Call) -> Answer {
     let id = call.params.required("SnapshotId")?;
@@ -32,21 +33,17 @@ pub(super) fn modify(world: &World, call: &Call) -> Answer {
             let message = format!("The snapshot '{id}' belongs to an image, to AWS Backup or to an Outpost");
             return Err(Refusal::client("UnsupportedOperation", message));
         }
-        let archived: Vec<_> = region.snapshots.lookup(".in-archive", "true").collect();
-        let of_volume = archived.iter().filter(|other| other.volume == snapshot.volume).count() as u64;
-        let is_under_way = |completes: Archive| completes.completes > call.now;
-        let under_way = archived
-            .iter()
-            .filter(|other| other.owner == call.account && other.rare().archive.is_some_and(is_under_way));
+        let of_volume = region.snapshots.count(&[("volume-id", &snapshot.volume), (".in-archive", "true")]);
+        let under_way = region.snapshots.count(&[(".archived-for", &call.account)]);
         let quotas = &settings.quotas;
-        if of_volume >= quotas.archived_per_volume || under_way.count() as u64 >= quotas.archives_in_progress {
+        if of_volume >= quotas.archived_per_volume || under_way >= quotas.archives_in_progress {
             return Err(Refusal::client(
                 "ResourceLimitExceeded",
                 "Too many archived snapshots or archives in progress",
             ));
         }
-        let completes = call.now + settings.archives_after;
-        region.snapshots.change(id, |snapshot| snapshot.rare_mut().archive = Some(Archive { completes }));
+        region.snapshots.change(id, |snapshot| snapshot.rare_mut().archive = Some(Archive::UnderWay));
+        region.at(call.now + settings.archives_after, Due::SnapshotArchived(text(id)));
         Ok(())
     })?;
     let mut xml = Xml::default();

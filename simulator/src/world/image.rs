@@ -52,6 +52,8 @@ impl Resource for Image {
     const INDEXED: &'static [&'static str] =
         &["owner-id", "image-id", ".executable-by", "block-device-mapping.snapshot-id"];
 
+    const IS_SHARED: bool = true;
+
     fn head(&self) -> Head<'_> {
         Head { id: &self.id, owner: &self.owner, tags: &self.tags }
     }

@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use self::image::{Image, ImageDevice};
 use self::instance::{Instance, InstanceState};
 pub use self::settings::Settings;
-use self::snapshot::{Rare, Snapshot, SnapshotState};
+use self::snapshot::{Archive, Rare, Snapshot, SnapshotState};
 use self::volume::{Volume, VolumeState};
 use crate::clock::Clock;
 use crate::faults::Faults;
@@ -67,6 +67,7 @@ pub(crate) enum Due {
     SnapshotSettles(Text),
     SnapshotLeavesBin(Text),
     SnapshotRecovered(Text),
+    SnapshotArchived(Text),
     VolumeCreated(Text),
     VolumeFailed(Text),
     VolumeDeleted(Text),
@@ -166,7 +167,9 @@ impl World {
 
     /// Sets the token bucket of an action, in one Region or in all of them.
     pub fn set_limit(&self, action: &str, region: Option<&str>, limit: Limit) {
-        let set = SetLimit { action: action.into(), account: None, region: region.map(String::from), limit };
+        let Limit { capacity, refill } = limit;
+        let (action, region) = (action.into(), region.map(String::from));
+        let set = SetLimit { action, account: None, region, capacity, refill };
         self.set(|settings| settings.limits.push(set));
     }
 
@@ -287,6 +290,9 @@ impl Region {
             }
             Due::SnapshotRecovered(id) => {
                 self.snapshots.change(&id, |snapshot| snapshot.state = SnapshotState::Completed);
+            }
+            Due::SnapshotArchived(id) => {
+                self.snapshots.change(&id, |snapshot| snapshot.rare_mut().archive = Some(Archive::Done));
             }
             Due::VolumeCreated(id) => {
                 self.volumes.change(&id, |volume| volume.state = VolumeState::Available);

@@ -172,7 +172,22 @@ impl Settings {
         let set = self.limits.iter().rev().find(|set| {
             (set.action == action || set.action == "*") && is_it(&set.account, account) && is_it(&set.region, region)
         });
-        set.map_or_else(|| Limit::default_of(action, is_narrow), |set| set.limit)
+        match set {
+            Some(SetLimit { capacity, refill, .. }) => Limit { capacity: *capacity, refill: *refill },
+            None => Limit::default_of(action, is_narrow),
+        }
+    }
+
+    /// What no type can say: a bucket holds something or nothing, and refills forwards.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for SetLimit { action, capacity, refill, .. } in &self.limits {
+            for (field, value) in [("capacity", *capacity), ("refill", *refill)] {
+                if !(0.0..=1e9).contains(&value) {
+                    return Err(format!("settings.limits, {action}: {field} is {value}; allowed: 0 to 1e9"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The longest lag of any caller.

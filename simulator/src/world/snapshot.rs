@@ -89,11 +89,13 @@ pub struct Lock {
     pub days: i64,
 }
 
-/// A snapshot's way into the archive tier.
+/// A snapshot's way into the archive tier. There is no way out while it is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Archive {
-    /// When it is there.
-    pub completes: DateTime<Utc>,
+pub enum Archive {
+    /// On its way there.
+    UnderWay,
+    /// There.
+    Done,
 }
 
 /// What `DescribeSnapshots` gives as the volume of a copy: "an arbitrary volume ID".
@@ -147,9 +149,8 @@ impl Snapshot {
     }
 
     /// `standard` or `archive`.
-    pub(crate) fn tier(&self, now: DateTime<Utc>) -> &'static str {
-        let is_archived = self.rare().archive.is_some_and(|archive| archive.completes <= now);
-        if is_archived { "archive" } else { "standard" }
+    pub(crate) fn tier(&self) -> &'static str {
+        if self.rare().archive == Some(Archive::Done) { "archive" } else { "standard" }
     }
 }
 
@@ -171,8 +172,18 @@ impl Lock {
 }
 
 impl Resource for Snapshot {
-    const INDEXED: &'static [&'static str] =
-        &["owner-id", "volume-id", "status", ".restorable-by", ".in-archive", ".is-locked"];
+    const INDEXED: &'static [&'static str] = &[
+        "owner-id",
+        "volume-id",
+        "status",
+        ".restorable-by",
+        ".in-archive",
+        ".archived-for",
+        ".copied-for",
+        ".is-locked",
+    ];
+
+    const IS_SHARED: bool = true;
 
     fn head(&self) -> Head<'_> {
         Head { id: &self.id, owner: &self.owner, tags: &self.tags }
@@ -189,7 +200,7 @@ impl Resource for Snapshot {
             "encrypted" => vec![self.rare().key.is_some().to_string().into()],
             "progress" => vec![self.progress(now).into()],
             "start-time" => vec![self.started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true).into()],
-            "storage-tier" => vec![self.tier(now).into()],
+            "storage-tier" => vec![self.tier().into()],
             "transfer-type" => {
                 if self.rare().is_copy {
                     vec!["standard".into()]
@@ -201,6 +212,11 @@ impl Resource for Snapshot {
             // No filters of EC2's, but entries of the index.
             ".restorable-by" => self.rare().restorable_by.iter().map(|who| (&**who).into()).collect(),
             ".in-archive" => self.rare().archive.iter().map(|_| "true".into()).collect(),
+            ".archived-for" if self.rare().archive == Some(Archive::UnderWay) => vec![(&*self.owner).into()],
+            ".copied-for" if self.rare().is_copy && self.state == SnapshotState::Pending => {
+                vec![(&*self.owner).into()]
+            }
+            ".archived-for" | ".copied-for" => vec![],
             ".is-locked" => self.rare().lock.iter().map(|_| "true".into()).collect(),
             ".lock-state" => self.rare().lock.iter().map(|lock| lock.state(now).into()).collect(),
             _ => return None,
