@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo build --profile ship -p planner -p worker -p notifier
-//! SNAPKEEP_BINARIES=$PWD/target/ship cargo test -p tests figures -- --nocapture --test-threads 1
+//! SNAPKEEP_BINARIES=$PWD/target/ship cargo test --workspace --test e2e figures -- --nocapture --test-threads 1
 //! ```
 
 use std::time::{Duration, Instant};

@@ -119,7 +119,7 @@ fn tables(ours: &[(String, String)], theirs: &[(String, String)]) -> String {
     assert_eq!(explained, DIFFERENCES.len(), "every difference is one");
     format!(
         "# The simulator and moto, asked the same\n\n\
-         Made by `cargo test -p tests crosscheck`, which fails if one of the two says something else: the same calls\n\
+         Made by `cargo test --workspace --test e2e crosscheck`, which fails if one of the two says something else: the same calls\n\
          through boto3 ([the questions](../tests/crosscheck/probes.py)) and through our own adapters, against moto 5.2.5\n\
          and against the simulator. Where they differ, the last column says who is right, and where that stands.\n\n\
          ## Where they differ\n\n| question | moto | simulator | who is right |\n|---|---|---|---|\n{differing}\n\
