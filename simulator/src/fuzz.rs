@@ -8,7 +8,8 @@ use quick_xml::events::Event;
 use crate::calls;
 use crate::fleet::{Fleet, ImagePlan};
 use crate::server::answer;
-use crate::world::World;
+use crate::text::text;
+use crate::world::{BinRule, World};
 
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "eu-central-1";
@@ -19,6 +20,8 @@ fn world() -> World {
     let mut fleet = Fleet::new(ACCOUNT, REGION, 2);
     (fleet.snapshots_per_volume, fleet.snapshot.image) = (1, ImagePlan::Deprecated);
     fleet.build(&world);
+    let rule = BinRule { account: text(ACCOUNT), days: 1, tag: None };
+    world.region(REGION, |region| region.bin_rules.push(rule));
     world
 }
 
@@ -81,7 +84,7 @@ const GOOD: [&str; 18] = [
     "Action=DeleteVolume&VolumeId={vol}",
     "Action=DescribeSnapshots&Owner.1=self&MaxResults=5",
     "Action=DescribeSnapshotAttribute&SnapshotId={snap}&Attribute=createVolumePermission",
-    "Action=LockSnapshot&SnapshotId={snap}&LockMode=compliance&LockDuration=1",
+    "Action=LockSnapshot&SnapshotId={snap}&LockMode=governance&LockDuration=1",
     "Action=ModifySnapshotAttribute&SnapshotId={snap}&OperationType=add&UserId.1=210987654321",
     "Action=ModifySnapshotTier&SnapshotId={snap}&StorageTier=archive",
     "Action=RestoreSnapshotFromRecycleBin&SnapshotId={snap}",
