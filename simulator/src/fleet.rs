@@ -161,23 +161,38 @@ impl Fleet {
             number += 1;
             let count = self.volumes_per_instance.clamp(1, self.volumes - made.len());
             let ids: Vec<Text> = (0..count).map(|_| world.new_id("vol")).collect();
-            let instance = (self.volumes_per_instance > 0).then(|| self.instance(world, name, number, &ids, now));
-            for (place, id) in ids.iter().enumerate() {
-                let volume = self.plan(name, id, instance.as_ref(), place, now);
-                self.add_snapshots(world, region, &volume, place == 0 && instance.is_some(), now);
-                region.volumes.insert(volume, ALWAYS);
-            }
-            if let Some(instance) = instance {
-                region.instances.insert(instance, ALWAYS);
-            }
+            let instance = (self.volumes_per_instance > 0).then(|| {
+                let mut tags = shared(&self.tags);
+                tags.entry(text("Name")).or_insert_with(|| text(&format!("server-{number}")));
+                self.instance(world, name, tags, &ids, now)
+            });
+            self.add(world, region, name, instance, &ids, now);
             made.extend(ids);
         }
         made
     }
 
-    fn instance(&self, world: &World, region: &str, number: usize, volumes: &[Text], now: DateTime<Utc>) -> Instance {
-        let mut tags = shared(&self.tags);
-        tags.entry(text("Name")).or_insert_with(|| text(&format!("server-{number}")));
+    /// Adds an instance and its volumes, or volumes that are attached to nothing.
+    fn add(
+        &self,
+        world: &World,
+        region: &mut Region,
+        name: &str,
+        instance: Option<Instance>,
+        volumes: &[Text],
+        now: DateTime<Utc>,
+    ) {
+        for (place, id) in volumes.iter().enumerate() {
+            let volume = self.plan(name, id, instance.as_ref(), place, now);
+            self.add_snapshots(world, region, &volume, place == 0 && instance.is_some(), now);
+            region.volumes.insert(volume, ALWAYS);
+        }
+        if let Some(instance) = instance {
+            region.instances.insert(instance, ALWAYS);
+        }
+    }
+
+    fn instance(&self, world: &World, region: &str, tags: Tags, volumes: &[Text], now: DateTime<Utc>) -> Instance {
         let mapping = |(place, volume): (usize, &Text)| Mapping {
             device: device(place + usize::from(self.instance_store_root)),
             volume: volume.clone(),
@@ -291,19 +306,13 @@ fn shared(tags: &Tags) -> Tags {
 impl World {
     /// Adds a running instance with this many volumes, and gives its id and theirs.
     pub fn add_instance(&self, account: &str, region: &str, tags: Tags, volumes: usize) -> (String, Vec<String>) {
-        let fleet = Fleet { tags, volumes_per_instance: volumes.max(1), ..Fleet::new(account, region, volumes) };
+        let fleet = Fleet::new(account, region, volumes);
         let now = self.clock.now();
         self.region(region, |found| {
             let ids: Vec<Text> = (0..volumes).map(|_| self.new_id("vol")).collect();
-            let mut instance = fleet.instance(self, region, 0, &ids, now);
-            if !fleet.tags.contains_key("Name") {
-                instance.tags.remove("Name");
-            }
-            for (place, id) in ids.iter().enumerate() {
-                found.volumes.insert(fleet.plan(region, id, Some(&instance), place, now), ALWAYS);
-            }
+            let instance = fleet.instance(self, region, tags, &ids, now);
             let made = (instance.id.to_string(), ids.iter().map(|id| id.to_string()).collect());
-            found.instances.insert(instance, ALWAYS);
+            fleet.add(self, found, region, Some(instance), &ids, now);
             made
         })
     }

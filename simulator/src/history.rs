@@ -77,7 +77,7 @@ pub struct Line {
 }
 
 impl History {
-    /// Writes a call down, and gives its number.
+    /// Writes a call down, and numbers it.
     pub(crate) fn add(&mut self, mut entry: Entry) {
         entry.number = self.calls.len();
         let slot = (entry.at.timestamp(), entry.account.clone(), entry.region.clone(), entry.action.clone());

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, header};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::answer::Refusal;
 use crate::filter::Filter;
@@ -26,8 +26,8 @@ pub(crate) struct Call {
     pub role: Option<Text>,
     pub params: Params,
     pub now: DateTime<Utc>,
-    /// What the caller sees.
-    pub eye: Eye,
+    /// By how much Describe lags behind for the caller.
+    pub lag: TimeDelta,
     /// The `StateMessage` with which the snapshots that it makes will end in `error`, by a fault.
     pub ends_in_error: Option<Text>,
 }
@@ -62,19 +62,23 @@ impl Call {
         };
         let names: Vec<&str> =
             [Some(&caller), role.as_ref(), Some(&account)].into_iter().flatten().map(|name| &**name).collect();
-        let now = world.clock.now();
         Ok(Self {
             action: text(action),
-            eye: Eye { now, lag: world.settings().lag(&names) },
+            lag: world.settings().lag(&names),
             region: text(scope.region),
             service: text(scope.service),
             account,
             caller,
             role,
             params,
-            now,
+            now: world.clock.now(),
             ends_in_error: None,
         })
+    }
+
+    /// What the caller sees.
+    pub fn eye(&self) -> Eye {
+        Eye { now: self.now, lag: self.lag }
     }
 
     /// The ids that it names.

@@ -1,7 +1,7 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopySnapshot.html>
 
 use super::snapshots::{check_region_quota, readable, settles};
-use super::{Answer, invalid_value, is_accessible, specified_tags, wanted_key};
+use super::{Answer, NOT_ACCESSIBLE, invalid_value, is_accessible, specified_tags, wanted_key};
 use crate::answer::{Refusal, Xml};
 use crate::query::Call;
 use crate::text::text;
@@ -30,12 +30,10 @@ pub(super) fn copy(world: &World, call: &Call) -> Answer {
         return Err(Refusal::client("UnsupportedOperation", message));
     }
     let key = wanted_key(call, source.rare().key.as_ref())?;
-    let unusable = |key: &&str, region: &str| !is_accessible(world, key, region);
-    let is_unusable = key.as_deref().filter(|key| unusable(key, &call.region)).is_some()
-        || source.rare().key.as_deref().filter(|key| unusable(key, from)).is_some();
-    let failure = match is_unusable {
-        true => Some(text("Given key ID is not accessible")),
-        false => call.ends_in_error.clone(),
+    let source_key = source.rare().key.as_ref();
+    let failure = match is_accessible(world, key.as_ref(), &call.region) && is_accessible(world, source_key, from) {
+        true => call.ends_in_error.clone(),
+        false => Some(text(NOT_ACCESSIBLE)),
     };
     let settings = world.settings();
     let copy = Snapshot {

@@ -1,11 +1,11 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
 
-use super::{Answer, Ids, is_id, page};
+use super::{Answer, Ids, accounts, is_id, may_use, page};
 use crate::answer::{Refusal, Xml};
 use crate::filter::Filter;
 use crate::query::Call;
 use crate::world::image::Image;
-use crate::world::{AMAZON, Region, World};
+use crate::world::{Region, World};
 
 /// Without `Owner` and `ExecutableBy`: all that the caller may launch. Deprecated ones only for their owner and for
 /// who asks for them; disabled ones only for who asks for them.
@@ -14,12 +14,7 @@ pub(super) fn describe(world: &World, call: &Call) -> Answer {
     let ids = Ids::read(params, "ImageId", checked, not_found)?;
     let me = &*call.account;
     let mut filters = params.filters()?;
-    let account = |who: &str| match who {
-        "self" => me.into(),
-        "amazon" => AMAZON.into(),
-        who => String::from(who),
-    };
-    let owners: Vec<String> = params.list("Owner").into_iter().map(account).collect();
+    let owners = accounts(call, "Owner");
     if !owners.is_empty() {
         filters.push(Filter::literal("owner-id", owners));
     }
@@ -29,7 +24,7 @@ pub(super) fn describe(world: &World, call: &Call) -> Answer {
     if !params.flag("IncludeDeprecated") {
         filters.push(Filter::literal(".seen-by", vec!["all".into(), me.into()]));
     }
-    let executable: Vec<String> = params.list("ExecutableBy").into_iter().map(account).collect();
+    let executable = accounts(call, "ExecutableBy");
     let executable: Vec<(&str, &str)> = executable.iter().map(|who| (".executable-by", who.as_str())).collect();
     let visible = [("owner-id", me), (".executable-by", me), (".executable-by", "all")];
     let scopes: &[&[(&str, &str)]] = &[&visible, &executable];
@@ -65,11 +60,7 @@ fn write(xml: &mut Xml, image: &Image) {
 
 /// An image that `call`'s account can launch.
 pub(super) fn launchable<'a>(region: &'a Region, call: &Call, id: &str) -> Result<&'a Image, Refusal> {
-    let may = |image: &&Image| {
-        image.owner == call.account
-            || image.executable_by.contains(&call.account)
-            || image.executable_by.contains("all")
-    };
+    let may = |image: &&Image| may_use(call, &image.owner, &image.executable_by);
     let image = region.images.get(checked(id)?).filter(may).ok_or_else(|| not_found(id))?;
     match image.is_disabled {
         false => Ok(image),

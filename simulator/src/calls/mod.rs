@@ -14,6 +14,7 @@ mod tags;
 mod tiers;
 mod volumes;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::answer::{Refusal, Xml};
@@ -21,7 +22,7 @@ use crate::filter::Filter;
 use crate::query::{Call, Params};
 use crate::table::{Page, Query, Resource, Table};
 use crate::text::{Tags, Text, text};
-use crate::world::World;
+use crate::world::{AMAZON, World};
 
 /// What a call answers, or how it is refused.
 type Answer = Result<Xml, Refusal>;
@@ -191,7 +192,7 @@ fn page<T: Resource>(
     filters: &[Filter],
 ) -> Result<Page<T>, Refusal> {
     let is_unknown = |id: &str| {
-        let found = table.seen(id, call.eye);
+        let found = table.seen(id, call.eye());
         found.is_none_or(|resource| !T::IS_SHARED && *resource.head().owner != call.account)
     };
     if let Some(unknown) = ids.ids.iter().find(|id| is_unknown(id)) {
@@ -203,7 +204,7 @@ fn page<T: Resource>(
         filters,
         size: ids.size,
         token: call.params.text("NextToken"),
-        eye: call.eye,
+        eye: call.eye(),
         paging: &world.settings().paging,
     })
 }
@@ -299,8 +300,14 @@ fn wanted_key(call: &Call, source: Option<&Text>) -> Result<Option<Text>, Refusa
     }
 }
 
-/// Whether a key can be used in `region`: it looks like a key, is none of another Region's, and was not revoked.
-fn is_accessible(world: &World, key: &str, region: &str) -> bool {
+/// The `StateMessage` of a snapshot whose key cannot be used:
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-copy-snapshot.html>
+const NOT_ACCESSIBLE: &str = "Given key ID is not accessible";
+
+/// Whether what has this key, or none, can be used in `region`: the key looks like one, is none of another Region's,
+/// and was not revoked.
+fn is_accessible(world: &World, key: Option<&Text>, region: &str) -> bool {
+    let Some(key) = key else { return true };
     let is_uuid = |text: &str| {
         let lengths: Vec<usize> = text.split('-').map(str::len).collect();
         lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
@@ -312,7 +319,22 @@ fn is_accessible(world: &World, key: &str, region: &str) -> bool {
         [name] => is_uuid(name) || name.starts_with("mrk-") || name.starts_with("alias/"),
         _ => false,
     };
-    is_key && !world.settings().revoked_keys.contains(key)
+    is_key && !world.settings().revoked_keys.contains(&**key)
+}
+
+/// The accounts that `name.1` and so on are, which may say `self` and `amazon`.
+fn accounts(call: &Call, name: &str) -> Vec<String> {
+    let account = |who| match who {
+        "self" => call.account.to_string(),
+        "amazon" => AMAZON.into(),
+        account => account.into(),
+    };
+    call.params.list(name).into_iter().map(account).collect()
+}
+
+/// Whether `call`'s account may use what `owner` has, and shares with these.
+fn may_use(call: &Call, owner: &Text, shared: &BTreeSet<Text>) -> bool {
+    *owner == call.account || shared.contains(&call.account) || shared.contains("all")
 }
 
 /// What was made with this client token before, if it was: made twice is made once. The same token with other

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::instances::owned as owned_instance;
 use super::volumes::{checked as checked_volume, owned as owned_volume};
-use super::{Answer, Ids, invalid_value, is_accessible, page, specified_tags};
+use super::{Answer, Ids, NOT_ACCESSIBLE, accounts, invalid_value, is_accessible, may_use, page, specified_tags};
 use crate::answer::{Refusal, Xml};
 use crate::filter::Filter;
 use crate::query::Call;
@@ -12,7 +12,7 @@ use crate::text::{Tags, Text, text};
 use crate::world::settings::Settings;
 use crate::world::snapshot::{Rare, Snapshot, SnapshotState};
 use crate::world::volume::{Volume, VolumeState};
-use crate::world::{AMAZON, Due, Region, World};
+use crate::world::{Due, Region, World};
 
 /// Most data volumes that `CreateSnapshots` can be told to leave out.
 const MOST_EXCLUDED: usize = 40;
@@ -25,14 +25,9 @@ pub(super) fn describe(world: &World, call: &Call) -> Answer {
     let ids = Ids::read(params, "SnapshotId", checked, not_found)?;
     let me = &*call.account;
     let mut filters = params.filters()?;
-    let owners = params.list("Owner");
+    let owners = accounts(call, "Owner");
     if !owners.is_empty() {
-        let account = |owner: &str| match owner {
-            "self" => me.into(),
-            "amazon" => AMAZON.into(),
-            account => account.into(),
-        };
-        filters.push(Filter::literal("owner-id", owners.into_iter().map(account).collect()));
+        filters.push(Filter::literal("owner-id", owners));
     }
     let mut restorable = Vec::new();
     for who in params.list("RestorableBy") {
@@ -125,10 +120,10 @@ pub(super) fn create_set(world: &World, call: &Call) -> Answer {
         }
         check_region_quota(region, &settings, call, volumes.len() as u64)?;
         // What fails with one volume fails with all of them, and later.
-        let is_usable = |volume: &Volume| volume.key.as_ref().is_none_or(|key| is_accessible(world, key, &call.region));
+        let is_usable = |volume: &Volume| is_accessible(world, volume.key.as_ref(), &call.region);
         let failure = match volumes.iter().all(is_usable) {
             true => call.ends_in_error.clone(),
-            false => Some(text("Given key ID is not accessible")),
+            false => Some(text(NOT_ACCESSIBLE)),
         };
         let mut made = Vec::new();
         for volume in volumes {
@@ -170,7 +165,7 @@ fn check_volume(world: &World, call: &Call, volume: &Volume) -> Result<(), Refus
     check_volume_state(volume)?;
     check_outpost(call, volume)?;
     // The code and its words: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
-    match volume.key.as_ref().is_none_or(|key| is_accessible(world, key, &call.region)) {
+    match is_accessible(world, volume.key.as_ref(), &call.region) {
         true => Ok(()),
         false => {
             let message = format!("The customer master key of volume {} cannot be accessed", volume.id);
@@ -334,10 +329,7 @@ pub(super) fn owned<'a>(region: &'a Region, call: &Call, id: &str) -> Result<&'a
 
 /// A snapshot that `call`'s account may create volumes and copies from.
 pub(super) fn readable<'a>(region: &'a Region, call: &Call, id: &str) -> Result<&'a Snapshot, Refusal> {
-    let may = |snapshot: &&Snapshot| {
-        let shared = &snapshot.rare().restorable_by;
-        snapshot.owner == call.account || shared.contains(&call.account) || shared.contains("all")
-    };
+    let may = |snapshot: &&Snapshot| may_use(call, &snapshot.owner, &snapshot.rare().restorable_by);
     let found = region.snapshots.get(checked(id)?).filter(may);
     found.filter(|snapshot| snapshot.state != SnapshotState::Recoverable).ok_or_else(|| not_found(id))
 }

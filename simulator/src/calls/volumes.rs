@@ -80,7 +80,7 @@ pub(super) fn create(world: &World, call: &Call) -> Answer {
             managed_by: None,
             created: call.now,
         };
-        let is_usable = volume.key.as_ref().is_none_or(|key| is_accessible(world, key, &call.region));
+        let is_usable = is_accessible(world, volume.key.as_ref(), &call.region);
         let due = match is_usable {
             true => Due::VolumeCreated(volume.id.clone()),
             false => Due::VolumeFailed(volume.id.clone()),

@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use self::image::{Image, ImageDevice};
 use self::instance::{Instance, InstanceState};
 pub use self::settings::Settings;
-use self::snapshot::{Archive, Rare, Snapshot, SnapshotState};
+use self::snapshot::{Archive, COPIED_VOLUME, Rare, Snapshot, SnapshotState};
 use self::volume::{Volume, VolumeState};
 use crate::clock::Clock;
 use crate::faults::Faults;
@@ -207,7 +207,7 @@ impl World {
         region.snapshots.insert(
             Snapshot {
                 id: Arc::clone(&snapshot),
-                volume: text("vol-ffffffff"),
+                volume: text(COPIED_VOLUME),
                 owner: text(AMAZON),
                 tags: Tags::new(),
                 description: text("al2023-ami-minimal"),
