@@ -72,7 +72,7 @@ const ENDS: [&str; 17] = [
 ];
 
 /// A call of each kind that does something, so that what is tried in its surroundings does too.
-const GOOD: [&str; 18] = [
+const GOOD: [&str; 22] = [
     "Action=AttachVolume&VolumeId={vol}&InstanceId={i}&Device=/dev/sdz",
     "Action=CopySnapshot&SourceRegion=eu-central-1&SourceSnapshotId={snap}",
     "Action=CreateSnapshot&VolumeId={vol}",
@@ -82,8 +82,12 @@ const GOOD: [&str; 18] = [
     "Action=DeleteSnapshot&SnapshotId={snap}",
     "Action=DeleteTags&ResourceId.1={vol}",
     "Action=DeleteVolume&VolumeId={vol}",
+    "Action=DescribeFastSnapshotRestores&MaxResults=1&Filter.1.Name=state&Filter.1.Value.1=*abled",
     "Action=DescribeSnapshots&Owner.1=self&MaxResults=5",
     "Action=DescribeSnapshotAttribute&SnapshotId={snap}&Attribute=createVolumePermission",
+    "Action=DescribeSnapshotTierStatus&MaxResults=5",
+    "Action=DisableFastSnapshotRestores&SourceSnapshotId.1={snap}&AvailabilityZone.1=eu-central-1a",
+    "Action=EnableFastSnapshotRestores&SourceSnapshotId.1={snap}&AvailabilityZone.1=eu-central-1a",
     "Action=LockSnapshot&SnapshotId={snap}&LockMode=governance&LockDuration=1",
     "Action=ModifySnapshotAttribute&SnapshotId={snap}&OperationType=add&UserId.1=210987654321",
     "Action=ModifySnapshotTier&SnapshotId={snap}&StorageTier=archive",
@@ -147,6 +151,10 @@ fn value() -> impl Strategy<Value = String> {
         "tag-key",
         "status",
         "volume-id",
+        "snapshot-id",
+        "availability-zone",
+        "last-tiering-operation",
+        "archival-completed",
         "progress",
         "start-time",
         ".seen-by",

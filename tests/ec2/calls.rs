@@ -10,6 +10,7 @@ use simulator::faults::{Effect, Fault};
 use simulator::fleet::{Fleet, ImagePlan, SnapshotPlan, VolumePlan, tags};
 use simulator::text::text;
 use simulator::world::BinRule;
+use simulator::world::snapshot::Archive;
 
 use super::*;
 
@@ -272,6 +273,82 @@ async fn an_archived_snapshot_is_on_its_way_and_of_no_use() {
     let (_server, ec2) = serve(world).await;
     let archive = ec2.modify_snapshot_tier().snapshot_id(of_image).storage_tier(TargetStorageTier::Archive);
     assert_eq!(outcome(archive.send().await), "UnsupportedOperation");
+}
+
+#[tokio::test]
+async fn the_tier_status_tells_when_an_archive_began_and_when_it_was_complete() {
+    let world = held();
+    let plan = SnapshotPlan { tags: tags(&[("Name", "db")]), ..SnapshotPlan::default() };
+    Fleet { snapshots_per_volume: 3, snapshot: plan, ..Fleet::new(ACCOUNT, REGION, 2) }.build(&world);
+    Fleet { snapshots_per_volume: 1, ..Fleet::new(STRANGER, REGION, 1) }.build(&world);
+    let (id, volume) = world.region(REGION, |region| {
+        let snapshot = region.snapshots.iter().find(|snapshot| &*snapshot.owner == ACCOUNT).unwrap();
+        (snapshot.id.to_string(), snapshot.volume.to_string())
+    });
+    let (server, ec2) = serve(world).await;
+    let all = || ec2.describe_snapshot_tier_status();
+    let statuses = async |name: &str, value: &str| {
+        all().filters(filter(name, value)).send().await.unwrap().snapshot_tier_statuses.unwrap()
+    };
+    let status = async || statuses("snapshot-id", &id).await.remove(0);
+    let before = status().await;
+    assert_eq!(before.storage_tier.unwrap().as_str(), "standard");
+    assert_eq!((before.last_tiering_operation_status, before.archival_complete_time), (None, None), "never archived");
+
+    let archive = ec2.modify_snapshot_tier().snapshot_id(&id).storage_tier(TargetStorageTier::Archive);
+    let began = archive.send().await.unwrap().tiering_start_time;
+    server.world.clock.advance(TimeDelta::hours(6));
+    let under_way = status().await;
+    assert_eq!(under_way.storage_tier.unwrap().as_str(), "standard");
+    assert_eq!(under_way.last_tiering_operation_status.unwrap().as_str(), "archival-in-progress");
+    assert_eq!((under_way.last_tiering_progress, under_way.archival_complete_time), (Some(25), None));
+
+    server.world.clock.advance(TimeDelta::days(9));
+    let done = status().await;
+    assert_eq!((done.snapshot_id.as_deref(), done.volume_id.as_deref()), (Some(&*id), Some(&*volume)));
+    assert_eq!((done.owner_id.as_deref(), done.tags.as_deref()), (Some(ACCOUNT), Some(&[tag("Name", "db")][..])));
+    assert_eq!((done.status.unwrap().as_str(), done.storage_tier.unwrap().as_str()), ("completed", "archive"));
+    assert_eq!(done.last_tiering_operation_status.unwrap().as_str(), "archival-completed");
+    assert_eq!((done.last_tiering_progress, done.last_tiering_start_time), (Some(100), began));
+    let took = done.archival_complete_time.unwrap().secs() - began.unwrap().secs();
+    assert_eq!(took, 24 * 3600, "when it was there, not when somebody asked");
+
+    assert_eq!(statuses("volume-id", &volume).await.len(), 3);
+    assert_eq!(statuses("last-tiering-operation", "archival-*").await.len(), 1);
+    assert_eq!(outcome(all().filters(filter("tag:Name", "db")).send().await), "InvalidParameterValue");
+    let hidden = ec2.describe_snapshots().filters(filter("last-tiering-operation", "archival-completed"));
+    assert_eq!(outcome(hidden.send().await), "InvalidParameterValue", "it is a filter of this call only");
+    let mut pages = all().max_results(5).into_paginator().send();
+    let mut sizes = Vec::new();
+    while let Some(page) = pages.next().await {
+        sizes.push(page.unwrap().snapshot_tier_statuses.unwrap().len());
+    }
+    assert_eq!(sizes, [5, 1], "no stranger's");
+}
+
+#[tokio::test]
+async fn a_world_is_built_with_snapshots_archived_long_ago_and_on_their_way() {
+    let world = held();
+    Fleet { snapshots_per_volume: 1, ..Fleet::new(ACCOUNT, REGION, 1) }.build(&world);
+    let now = world.clock.now();
+    let (began, until) = (now - TimeDelta::days(100), now + minutes(1));
+    let mut soon = world.snapshots().remove(0);
+    world.region(REGION, |region| {
+        let archive = Archive::Done { began, done: began + TimeDelta::days(1) };
+        region.snapshots.change(&soon.id, |snapshot| snapshot.rare_mut().archive = Some(archive));
+        soon.id = "snap-0123456789abcdef0".into();
+        soon.rare_mut().archive = Some(Archive::UnderWay { began, until });
+        region.add_snapshot(soon, now);
+    });
+    let (server, ec2) = serve(world).await;
+    let complete = async || {
+        let status = ec2.describe_snapshot_tier_status().send().await.unwrap().snapshot_tier_statuses.unwrap();
+        status.into_iter().map(|status| Some(status.archival_complete_time?.secs())).collect::<Vec<_>>()
+    };
+    let long_ago = Some((now - TimeDelta::days(99)).timestamp());
+    assert_eq!(complete().await, [long_ago, None]);
+    server.world.clock.advance(minutes(5));
+    assert_eq!(complete().await, [long_ago, Some(until.timestamp())]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Each of EC2's limits, reached.
 
-use aws_sdk_ec2::types::{Filter, ResourceType};
+use aws_sdk_ec2::types::{EnableFastSnapshotRestoreErrorItem, Filter, ResourceType};
 use chrono::TimeDelta;
 use simulator::fleet::{Fleet, SnapshotPlan, VolumePlan, tags};
 use simulator::limits::Limit;
@@ -150,6 +150,10 @@ async fn buckets_are_as_large_as_their_class() {
     let copy = async || outcome(ec2.copy_snapshot().source_region(REGION).source_snapshot_id(snap).send().await);
     assert_eq!(taken(copy).await, 50, "mutating, without a bucket of its own");
     assert_eq!(taken(async || outcome(ec2.unlock_snapshot().snapshot_id(snap).send().await)).await, 50);
+    let enable = ec2.enable_fast_snapshot_restores().availability_zones("eu-central-1a").source_snapshot_ids(snap);
+    assert_eq!(taken(async || outcome(enable.clone().send().await)).await, 50);
+    assert_eq!(taken(async || outcome(ec2.describe_fast_snapshot_restores().send().await)).await, 100);
+    assert_eq!(taken(async || outcome(ec2.describe_snapshot_tier_status().send().await)).await, 100);
     assert_eq!(taken(async || outcome(ec2.delete_snapshot().snapshot_id(snap).send().await)).await, 100);
     server.world.clock.advance(minutes(10));
     server.world.set(|settings| settings.share_mutating_bucket = true);
@@ -264,6 +268,44 @@ async fn twenty_copies_run_at_once_to_a_destination() {
     assert_eq!(copy(&elsewhere).await, "ok", "another destination");
     server.world.clock.advance(minutes(2));
     assert_eq!(copy(&ec2).await, "ok");
+}
+
+#[tokio::test]
+async fn five_snapshots_of_a_region_are_enabled_for_fast_restores_at_once() {
+    let world = held();
+    for region in [REGION, "us-east-1"] {
+        Fleet { snapshots_per_volume: 1, ..Fleet::new(ACCOUNT, region, 7) }.build(&world);
+    }
+    let ids = |region: &str| -> Vec<String> {
+        let own = |snapshot: &&simulator::world::snapshot::Snapshot| &*snapshot.owner == ACCOUNT;
+        world.region(region, |region| region.snapshots.iter().filter(own).map(|own| own.id.to_string()).collect())
+    };
+    let (here, there) = (ids(REGION), ids("us-east-1"));
+    let (server, ec2) = serve(world).await;
+    let elsewhere = client(&server, ACCOUNT, "us-east-1").await;
+    // What EC2 says of each snapshot in its first zone: `ok`, or a code.
+    let enable = async |ec2: &Client, ids: &[String], zone: &str| {
+        let request = ec2.enable_fast_snapshot_restores().availability_zones(zone);
+        let answer = request.set_source_snapshot_ids(Some(ids.to_vec())).send().await.unwrap();
+        let code = |item: EnableFastSnapshotRestoreErrorItem| {
+            item.fast_snapshot_restore_state_errors.unwrap().remove(0).error.unwrap().code.unwrap()
+        };
+        let done = vec![String::from("ok"); answer.successful.unwrap().len()];
+        done.into_iter().chain(answer.unsuccessful.unwrap().into_iter().map(code)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        enable(&ec2, &here[..6], "eu-central-1a").await,
+        ["ok", "ok", "ok", "ok", "ok", "ResourceLimitExceeded"]
+    );
+    assert_eq!(enable(&ec2, &here[..5], "eu-central-1b").await, ["ok"; 5], "the same snapshots in another zone");
+    assert_eq!(enable(&elsewhere, &there[..1], "us-east-1a").await, ["ok"], "another Region");
+    let disable = ec2.disable_fast_snapshot_restores().source_snapshot_ids(&here[0]);
+    disable.availability_zones("eu-central-1a").availability_zones("eu-central-1b").send().await.unwrap();
+    assert_eq!(enable(&ec2, &here[5..6], "eu-central-1a").await, ["ResourceLimitExceeded"], "it is disabling");
+    server.world.clock.advance(minutes(1));
+    assert_eq!(enable(&ec2, &here[5..6], "eu-central-1a").await, ["ok"]);
+    server.world.set(|settings| settings.quotas.fast_restored_snapshots = 6);
+    assert_eq!(enable(&ec2, &here[6..], "eu-central-1a").await, ["ok"], "a raised quota");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod calls;
 mod control;
+mod fast_restores;
 mod faults;
 mod limits;
 mod restores;

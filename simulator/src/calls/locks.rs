@@ -5,7 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::snapshots::{checked, not_found, owned};
-use super::{Answer, Ids, invalid_value, page};
+use super::{Answer, Ids, filters_among, invalid_value, page};
 use crate::answer::{Refusal, Xml};
 use crate::query::Call;
 use crate::world::World;
@@ -99,13 +99,7 @@ pub(super) fn unlock(world: &World, call: &Call) -> Answer {
 /// The account's snapshots that have a lock, also one that has expired.
 pub(super) fn describe(world: &World, call: &Call) -> Answer {
     let ids = Ids::read(&call.params, "SnapshotId", checked, not_found)?;
-    let mut filters = call.params.filters()?;
-    for filter in &mut filters {
-        if filter.name != "lock-state" {
-            return Err(crate::table::unknown_filter(&filter.name));
-        }
-        filter.name = ".lock-state".into();
-    }
+    let filters = filters_among(call, &[("lock-state", ".lock-state")])?;
     let found = world.region(&call.region, |region| {
         page(
             world,

@@ -2,6 +2,7 @@
 
 mod bin;
 mod copies;
+mod fast_restores;
 mod images;
 mod instances;
 mod launches;
@@ -88,6 +89,7 @@ const ACTIONS: &[Action] = &[
     action("DeleteSnapshot", &["SnapshotId"], snapshots::delete),
     action("DeleteTags", &["ResourceId", "Tag"], tags::delete),
     action("DeleteVolume", &["VolumeId"], volumes::delete),
+    action("DescribeFastSnapshotRestores", &["Filter", "MaxResults", "NextToken"], fast_restores::describe),
     action(
         "DescribeImages",
         &[
@@ -110,6 +112,7 @@ const ACTIONS: &[Action] = &[
     action("DescribeLockedSnapshots", &["SnapshotId", "Filter", "MaxResults", "NextToken"], locks::describe),
     action("DescribeRegions", &["RegionName", "AllRegions", "Filter"], regions::describe),
     action("DescribeSnapshotAttribute", &["SnapshotId", "Attribute"], sharing::describe),
+    action("DescribeSnapshotTierStatus", &["Filter", "MaxResults", "NextToken"], tiers::describe),
     action(
         "DescribeSnapshots",
         &["SnapshotId", "Owner", "RestorableBy", "Filter", "MaxResults", "NextToken"],
@@ -120,6 +123,8 @@ const ACTIONS: &[Action] = &[
         &["VolumeId", "IncludeManagedResources", "Filter", "MaxResults", "NextToken"],
         volumes::describe,
     ),
+    action("DisableFastSnapshotRestores", &["AvailabilityZone", "SourceSnapshotId"], fast_restores::disable),
+    action("EnableFastSnapshotRestores", &["AvailabilityZone", "SourceSnapshotId"], fast_restores::enable),
     action("ListSnapshotsInRecycleBin", &["SnapshotId", "MaxResults", "NextToken"], bin::list),
     action("LockSnapshot", &["SnapshotId", "LockMode", "CoolOffPeriod", "LockDuration", "ExpirationDate"], locks::lock),
     action(
@@ -233,6 +238,25 @@ impl<'a> Ids<'a> {
             check(id)?;
         }
         Ok(Self { ids, size, not_found })
+    }
+}
+
+/// The filters of a Describe call that has no others than these, and under which name the index knows them.
+fn filters_among(call: &Call, known: &[(&str, &str)]) -> Result<Vec<Filter>, Refusal> {
+    let mut filters = call.params.filters()?;
+    for filter in &mut filters {
+        let found = known.iter().find(|(name, _)| *name == filter.name);
+        let (_, name) = found.ok_or_else(|| crate::table::unknown_filter(&filter.name))?;
+        filter.name = (*name).into();
+    }
+    Ok(filters)
+}
+
+/// Zones are not listed: whatever begins with the Region's name is one.
+fn check_zone(call: &Call, zone: &str) -> Result<(), Refusal> {
+    match zone.strip_prefix(&*call.region).is_some_and(|letter| !letter.is_empty()) {
+        true => Ok(()),
+        false => Err(Refusal::client("InvalidZone.NotFound", format!("The zone '{zone}' does not exist."))),
     }
 }
 

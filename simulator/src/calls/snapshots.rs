@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::fast_restores::check_disabled;
 use super::instances::owned as owned_instance;
 use super::volumes::{checked as checked_volume, owned as owned_volume};
 use super::{Answer, Ids, NOT_ACCESSIBLE, accounts, invalid_value, is_accessible, may_use, page, specified_tags};
@@ -40,17 +41,20 @@ pub(super) fn describe(world: &World, call: &Call) -> Answer {
     let scopes: &[&[(&str, &str)]] = &[&visible, &restorable];
     let scopes = if restorable.is_empty() { &scopes[..1] } else { scopes };
     let found = world.region(&call.region, |region| {
-        if region.snapshots.count(&[("status", "recoverable")]) > 0 {
-            let shown =
-                [SnapshotState::Pending, SnapshotState::Completed, SnapshotState::Error, SnapshotState::Recovering];
-            filters.push(Filter::literal("status", shown.map(|state| state.name().into()).to_vec()));
-        }
+        filters.extend(hiding_recoverable(region));
         page(world, call, &region.snapshots, scopes, &ids, &filters)
     })?;
     let mut xml = Xml(String::with_capacity(600 * found.rows.len()));
     xml.set("snapshotSet", &found.rows, |xml, snapshot| write(xml, snapshot, call.now));
     xml.next_token(found.next_token.as_deref());
     Ok(xml)
+}
+
+/// A filter that hides what is in the Recycle Bin, if anything is.
+pub(super) fn hiding_recoverable(region: &Region) -> Option<Filter> {
+    let shown = [SnapshotState::Pending, SnapshotState::Completed, SnapshotState::Error, SnapshotState::Recovering];
+    let is_needed = region.snapshots.count(&[("status", "recoverable")]) > 0;
+    is_needed.then(|| Filter::literal("status", shown.map(|state| state.name().into()).to_vec()))
 }
 
 pub(super) fn create(world: &World, call: &Call) -> Answer {
@@ -267,8 +271,10 @@ pub(super) fn settles(settings: &Settings, size: u32, now: DateTime<Utc>) -> Dat
     now + settings.completes_after + for_size.unwrap_or_default()
 }
 
-/// Refused for what is in use by an image (also a disabled or deprecated one), locked, or AWS Backup's. What the
-/// Recycle Bin has a rule for goes there, and what is pending goes when it has completed.
+/// Refused for what is in use by an image (also a disabled or deprecated one), locked, AWS Backup's, or enabled for
+/// fast restores. What the Recycle Bin has a rule for goes there, where fast restores are disabled "shortly after"
+/// (<https://docs.aws.amazon.com/ebs/latest/userguide/recycle-bin-factors.html>), and what is pending goes when it has
+/// completed.
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-deleting-snapshot.html>
 pub(super) fn delete(world: &World, call: &Call) -> Answer {
     let id = call.params.required("SnapshotId")?;
@@ -279,6 +285,9 @@ pub(super) fn delete(world: &World, call: &Call) -> Answer {
         if let Some(image) = region.images.lookup("block-device-mapping.snapshot-id", id).next() {
             let message = format!("The snapshot {id} is currently in use by {}", image.id);
             return Err(Refusal::client("InvalidSnapshot.InUse", message));
+        }
+        if settings.refuses_fast_restored {
+            check_disabled(region, id, call.now)?;
         }
         if snapshot.tags.contains_key("aws:backup:source-resource") {
             let message = "This snapshot is managed by the AWS Backup service and cannot be deleted via EC2 APIs. \
@@ -294,8 +303,9 @@ pub(super) fn delete(world: &World, call: &Call) -> Answer {
                 snapshot.rare_mut().bin = Some((call.now, exit));
             });
             region.at(exit, Due::SnapshotLeavesBin(text(id)));
+            region.end_fast_restores(id, call.now, call.now + settings.changes_after);
         } else {
-            region.snapshots.remove(id, call.now);
+            region.remove_snapshot(id, call.now);
         }
         Ok(())
     })?;

@@ -1,14 +1,17 @@
-//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifySnapshotTier.html>
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifySnapshotTier.html> and
+//! `DescribeSnapshotTierStatus`.
 //!
 //! AWS documents the rules (<https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-archive.html>), and the codes
 //! of none of the refusals.
 
-use super::snapshots::owned;
-use super::{Answer, invalid_value};
+use chrono::{DateTime, Utc};
+
+use super::snapshots::{hiding_recoverable, not_found, owned};
+use super::{Answer, Ids, filters_among, invalid_value, page};
 use crate::answer::{Refusal, Xml};
 use crate::query::Call;
 use crate::text::text;
-use crate::world::snapshot::{Archive, SnapshotState};
+use crate::world::snapshot::{Archive, Snapshot, SnapshotState};
 use crate::world::{Due, World};
 
 pub(super) fn modify(world: &World, call: &Call) -> Answer {
@@ -42,11 +45,44 @@ pub(super) fn modify(world: &World, call: &Call) -> Answer {
                 "Too many archived snapshots or archives in progress",
             ));
         }
-        region.snapshots.change(id, |snapshot| snapshot.rare_mut().archive = Some(Archive::UnderWay));
-        region.at(call.now + settings.archives_after, Due::SnapshotArchived(text(id)));
+        let (began, until) = (call.now, call.now + settings.archives_after);
+        let archive = Archive::UnderWay { began, until };
+        region.snapshots.change(id, |snapshot| snapshot.rare_mut().archive = Some(archive));
+        region.at(until, Due::SnapshotArchived(text(id)));
         Ok(())
     })?;
     let mut xml = Xml::default();
     xml.text("snapshotId", id).time("tieringStartTime", call.now);
     Ok(xml)
+}
+
+/// All snapshots of the account that are not in the Recycle Bin, those that were never archived as well.
+pub(super) fn describe(world: &World, call: &Call) -> Answer {
+    let known = [
+        ("snapshot-id", "snapshot-id"),
+        ("volume-id", "volume-id"),
+        ("last-tiering-operation", ".last-tiering-operation"),
+    ];
+    let mut filters = filters_among(call, &known)?;
+    let ids = Ids { ids: vec![], size: call.params.page_size()?, not_found };
+    let found = world.region(&call.region, |region| {
+        filters.extend(hiding_recoverable(region));
+        page(world, call, &region.snapshots, &[&[("owner-id", &call.account)]], &ids, &filters)
+    })?;
+    let mut xml = Xml::default();
+    xml.set("snapshotTierStatusSet", &found.rows, |xml, snapshot| write(xml, snapshot, call.now));
+    xml.next_token(found.next_token.as_deref());
+    Ok(xml)
+}
+
+fn write(xml: &mut Xml, snapshot: &Snapshot, now: DateTime<Utc>) {
+    xml.text("snapshotId", &snapshot.id).text("volumeId", &snapshot.volume).text("status", snapshot.state.name());
+    xml.text("ownerId", &snapshot.owner).tags(&snapshot.tags).text("storageTier", snapshot.tier());
+    let Some(archive) = snapshot.rare().archive else { return };
+    let (Archive::UnderWay { began, .. } | Archive::Done { began, .. }) = archive;
+    xml.time("lastTieringStartTime", began).plain("lastTieringProgress", archive.progress(now));
+    xml.text("lastTieringOperationStatus", archive.state());
+    if let Archive::Done { done, .. } = archive {
+        xml.time("archivalCompleteTime", done);
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::instances::{hiding_managed, owned as owned_instance};
 use super::{
-    Answer, Ids, invalid_value, is_accessible, keep_client_token, made_before, page, specified_tags, wanted_key,
+    Answer, Ids, check_zone, invalid_value, is_accessible, keep_client_token, made_before, page, specified_tags,
+    wanted_key,
 };
 use crate::answer::{Refusal, Xml};
 use crate::query::Call;
@@ -34,10 +35,7 @@ pub(super) fn describe(world: &World, call: &Call) -> Answer {
 pub(super) fn create(world: &World, call: &Call) -> Answer {
     let params = &call.params;
     let zone = params.required("AvailabilityZone")?;
-    if !zone.starts_with(&*call.region) || zone.len() <= call.region.len() {
-        let message = format!("The zone '{zone}' does not exist.");
-        return Err(Refusal::client("InvalidZone.NotFound", message));
-    }
+    check_zone(call, zone)?;
     let kind = params.text("VolumeType").map(kind).transpose()?.unwrap_or(VolumeType::Gp2);
     let tags = specified_tags(params, "volume", &["volume"])?;
     let iops = params.number("Iops", 100..=256_000)?.and_then(|iops| u32::try_from(iops).ok());

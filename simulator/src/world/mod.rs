@@ -1,6 +1,7 @@
 //! What there is: in each Region the instances, volumes, snapshots and images of all accounts, and what is yet to
 //! happen to them.
 
+pub mod fast_restore;
 pub mod image;
 pub mod instance;
 pub mod settings;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::fast_restore::FastRestore;
 use self::image::{Image, ImageDevice};
 use self::instance::{Instance, InstanceState};
 pub use self::settings::Settings;
@@ -50,6 +52,8 @@ pub struct Region {
     pub snapshots: Table<Snapshot>,
     /// Its images.
     pub images: Table<Image>,
+    /// Which of its snapshots are enabled for fast restores, and in which zones.
+    pub fast_restores: Table<FastRestore>,
     /// The Recycle Bin's retention rules.
     pub bin_rules: Vec<BinRule>,
     pub(crate) buckets: Buckets,
@@ -254,12 +258,37 @@ pub(crate) fn mixed(count: u64) -> u64 {
 }
 
 impl Region {
-    /// Adds a snapshot that came into being at `born`. A pending one settles when its time has come.
+    /// Adds a snapshot that came into being at `born`. A pending one settles when its time has come, and one that is
+    /// on its way into the archive gets there.
     pub fn add_snapshot(&mut self, snapshot: Snapshot, born: DateTime<Utc>) {
         if snapshot.state == SnapshotState::Pending {
             self.at(snapshot.settles, Due::SnapshotSettles(Arc::clone(&snapshot.id)));
         }
+        if let Some(Archive::UnderWay { until, .. }) = snapshot.rare().archive {
+            self.at(until, Due::SnapshotArchived(Arc::clone(&snapshot.id)));
+        }
         self.snapshots.insert(snapshot, born);
+    }
+
+    /// Takes a snapshot away for good, and its fast restores with it.
+    pub(crate) fn remove_snapshot(&mut self, id: &str, now: DateTime<Utc>) {
+        self.snapshots.remove(id, now);
+        for restore in self.fast_restores_of(id) {
+            self.fast_restores.remove(&restore, now);
+        }
+    }
+
+    /// Ends a snapshot's fast restores without being asked to: those that do not end already.
+    pub(crate) fn end_fast_restores(&mut self, id: &str, begun: DateTime<Utc>, ended: DateTime<Utc>) {
+        for restore in self.fast_restores_of(id) {
+            self.fast_restores.change(&restore, |restore| {
+                restore.ends.get_or_insert((begun, ended));
+            });
+        }
+    }
+
+    fn fast_restores_of(&self, snapshot: &str) -> Vec<Text> {
+        self.fast_restores.lookup("snapshot-id", snapshot).map(|restore| restore.id.clone()).collect()
     }
 
     pub(crate) fn at(&mut self, time: DateTime<Utc>, due: Due) {
@@ -277,6 +306,7 @@ impl Region {
         self.volumes.forget(then);
         self.snapshots.forget(then);
         self.images.forget(then);
+        self.fast_restores.forget(then);
     }
 
     fn happens(&mut self, due: Due, time: DateTime<Utc>) {
@@ -285,15 +315,13 @@ impl Region {
             Due::SnapshotLeavesBin(id) => {
                 let is_due = |snapshot: &Snapshot| snapshot.rare().bin.is_some_and(|(_, exit)| exit <= time);
                 if self.snapshots.get(&id).is_some_and(is_due) {
-                    self.snapshots.remove(&id, time);
+                    self.remove_snapshot(&id, time);
                 }
             }
             Due::SnapshotRecovered(id) => {
                 self.snapshots.change(&id, |snapshot| snapshot.state = SnapshotState::Completed);
             }
-            Due::SnapshotArchived(id) => {
-                self.snapshots.change(&id, |snapshot| snapshot.rare_mut().archive = Some(Archive::Done));
-            }
+            Due::SnapshotArchived(id) => self.snapshot_archived(&id, time),
             Due::VolumeCreated(id) => {
                 self.volumes.change(&id, |volume| volume.state = VolumeState::Available);
             }
@@ -325,7 +353,7 @@ impl Region {
     fn snapshot_settles(&mut self, id: &str, time: DateTime<Utc>) {
         let Some(snapshot) = self.snapshots.get(id) else { return };
         if snapshot.rare().is_deleting {
-            self.snapshots.remove(id, time);
+            self.remove_snapshot(id, time);
             return;
         }
         self.snapshots.change(id, |snapshot| match snapshot.state_message {
@@ -338,5 +366,16 @@ impl Region {
                 }
             }
         });
+    }
+
+    /// "Fast snapshot restore is automatically disabled when a snapshot is archived":
+    /// <https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-archive-considerations.html>
+    fn snapshot_archived(&mut self, id: &str, time: DateTime<Utc>) {
+        self.snapshots.change(id, |snapshot| {
+            if let Some(Archive::UnderWay { began, .. }) = snapshot.rare().archive {
+                snapshot.rare_mut().archive = Some(Archive::Done { began, done: time });
+            }
+        });
+        self.end_fast_restores(id, time, time);
     }
 }

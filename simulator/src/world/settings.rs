@@ -22,8 +22,8 @@ pub struct Settings {
     /// How much longer for each GiB of the volume.
     #[serde(with = "seconds")]
     pub completes_after_per_gib: TimeDelta,
-    /// How long a volume is `creating`, an instance `pending` or `shutting-down`, a volume `deleting` and a snapshot
-    /// `recovering`.
+    /// How long a volume is `creating`, an instance `pending` or `shutting-down`, a volume `deleting`, a snapshot
+    /// `recovering`, and a fast restore `enabling` or `disabling`.
     #[serde(with = "seconds")]
     pub changes_after: TimeDelta,
     /// How long it takes to archive a snapshot.
@@ -48,6 +48,10 @@ pub struct Settings {
     pub share_mutating_bucket: bool,
     /// The code that `DeleteSnapshot` has for a locked snapshot. AWS documents none.
     pub locked_snapshot_code: String,
+    /// Whether `DeleteSnapshot` refuses a snapshot that is enabled for fast restores: rebuy-de/aws-nuke#453, in 2020.
+    /// The user guide says that deleting it disables them, and a test in hashicorp/terraform-provider-aws#35211, in
+    /// 2024, that it is deleted: <https://docs.aws.amazon.com/ebs/latest/userguide/manage-fsr-enable.html>
+    pub refuses_fast_restored: bool,
     /// KMS keys that cannot be used any more, as they stand on volumes and snapshots.
     pub revoked_keys: BTreeSet<String>,
     /// What sets apart one repeatable run from another: ids and faults that strike a share of the calls.
@@ -87,6 +91,8 @@ pub struct Quotas {
     pub archives_in_progress: u64,
     /// Archived snapshots of a volume.
     pub archived_per_volume: u64,
+    /// Snapshots of an account that are enabled for fast restores in a Region, in however many zones.
+    pub fast_restored_snapshots: u64,
     /// Seconds between two snapshots of a volume, of the error `SnapshotCreationPerVolumeRateExceeded`:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
     pub seconds_between_snapshots: i64,
@@ -133,6 +139,7 @@ impl Default for Settings {
             limits: Vec::new(),
             share_mutating_bucket: false,
             locked_snapshot_code: "OperationNotPermitted".into(),
+            refuses_fast_restored: true,
             revoked_keys: BTreeSet::new(),
             seed: 0,
         }
@@ -155,6 +162,7 @@ impl Default for Quotas {
             concurrent_copies: 20,
             archives_in_progress: 25,
             archived_per_volume: 25,
+            fast_restored_snapshots: 5,
             seconds_between_snapshots: 15,
         }
     }

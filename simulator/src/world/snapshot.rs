@@ -93,9 +93,19 @@ pub struct Lock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Archive {
     /// On its way there.
-    UnderWay,
+    UnderWay {
+        /// Since when.
+        began: DateTime<Utc>,
+        /// When it will be there.
+        until: DateTime<Utc>,
+    },
     /// There.
-    Done,
+    Done {
+        /// When the archive was begun.
+        began: DateTime<Utc>,
+        /// When it was complete.
+        done: DateTime<Utc>,
+    },
 }
 
 /// What `DescribeSnapshots` gives as the volume of a copy: "an arbitrary volume ID".
@@ -150,7 +160,29 @@ impl Snapshot {
 
     /// `standard` or `archive`.
     pub(crate) fn tier(&self) -> &'static str {
-        if self.rare().archive == Some(Archive::Done) { "archive" } else { "standard" }
+        if matches!(self.rare().archive, Some(Archive::Done { .. })) { "archive" } else { "standard" }
+    }
+}
+
+impl Archive {
+    /// EC2's word for how it stands.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SnapshotTierStatus.html>
+    pub fn state(self) -> &'static str {
+        match self {
+            Self::UnderWay { .. } => "archival-in-progress",
+            Self::Done { .. } => "archival-completed",
+        }
+    }
+
+    /// How far it is, in per cent.
+    pub(crate) fn progress(self, now: DateTime<Utc>) -> i64 {
+        match self {
+            Self::UnderWay { began, until } => {
+                let (whole, past) = ((until - began).num_seconds(), (now - began).num_seconds());
+                (100 * past).checked_div(whole).unwrap_or(0).clamp(0, 99)
+            }
+            Self::Done { .. } => 100,
+        }
     }
 }
 
@@ -181,6 +213,7 @@ impl Resource for Snapshot {
         ".archived-for",
         ".copied-for",
         ".is-locked",
+        ".last-tiering-operation",
     ];
 
     const IS_SHARED: bool = true;
@@ -212,11 +245,14 @@ impl Resource for Snapshot {
             // No filters of EC2's, but entries of the index.
             ".restorable-by" => self.rare().restorable_by.iter().map(|who| (&**who).into()).collect(),
             ".in-archive" => self.rare().archive.iter().map(|_| "true".into()).collect(),
-            ".archived-for" if self.rare().archive == Some(Archive::UnderWay) => vec![(&*self.owner).into()],
+            ".archived-for" if matches!(self.rare().archive, Some(Archive::UnderWay { .. })) => {
+                vec![(&*self.owner).into()]
+            }
             ".copied-for" if self.rare().is_copy && self.state == SnapshotState::Pending => {
                 vec![(&*self.owner).into()]
             }
             ".archived-for" | ".copied-for" => vec![],
+            ".last-tiering-operation" => self.rare().archive.iter().map(|archive| archive.state().into()).collect(),
             ".is-locked" => self.rare().lock.iter().map(|_| "true".into()).collect(),
             ".lock-state" => self.rare().lock.iter().map(|lock| lock.state(now).into()).collect(),
             _ => return None,
