@@ -96,7 +96,8 @@ pub(crate) fn plan_text(summary: &Summary, jobs: &[Job], most: usize) -> String 
     if !jobs.is_empty() {
         let rows = jobs.iter().take(most).map(|job| {
             let name = job.tags.get(tag::NAME).map(|name| plain(name)).unwrap_or_default();
-            let delete_on = job.retain.delete_on(job.slot, job.time_zone).map(|day| day.to_string());
+            let rule = job.retain.as_ref();
+            let delete_on = rule.and_then(|rule| rule.delete_on(job.slot, job.time_zone)).map(|day| day.to_string());
             let of = |part: &Option<String>| part.clone().unwrap_or_default();
             [
                 job.region.clone(),
@@ -104,7 +105,7 @@ pub(crate) fn plan_text(summary: &Summary, jobs: &[Job], most: usize) -> String 
                 name,
                 of(&job.instance),
                 of(&job.device),
-                job.retain.to_string(),
+                rule.map(ToString::to_string).unwrap_or_default(),
                 of(&delete_on),
             ]
         });

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use shared::rules::retention::retain_rule;
+use shared::rules::retain_rule::retain_rule;
 use shared::rules::select::{Attached, Verdict, verdict};
 use shared::rules::tags::copied_tags;
 use shared::vocabulary::inventory::{Instance, Volume};
 use shared::vocabulary::job::{Action, Identity, Job, VERSION};
-use shared::vocabulary::policy::{Policy, Role};
+use shared::vocabulary::orphans::Orphans;
+use shared::vocabulary::policy::{Policy, Retention, Role};
 use shared::vocabulary::selection::Resource;
 
 use crate::summary::RegionSummary;
@@ -161,7 +162,12 @@ fn job(policy: &Policy, place: &Place, volume: &Volume, attached: Option<Attache
         volume: volume.id.clone(),
         instance: instance.map(|instance| instance.id.clone()),
         device: attached.map(|attached| attached.device.into()),
-        retain,
+        retain: Some(retain),
+        keyword: match &policy.retain {
+            Retention::CountInTag(key) => Some(key.clone()),
+            Retention::Rule(_) => None,
+        },
+        orphans: Orphans::default(),
         time_zone: policy.time_zone,
         role: place.role.clone(),
         tags: copied.tags,

@@ -2,6 +2,7 @@
 
 pub mod fate;
 pub mod pace;
+pub mod retain_rule;
 pub mod retention;
 pub mod select;
 pub mod tags;

@@ -57,14 +57,15 @@ pub fn snapshot_tags(job: &Job) -> Vec<(String, String)> {
         (tag::JOB.into(), job.id.clone()),
         (tag::SLOT.into(), job.slot.to_string()),
         (tag::VOLUME.into(), job.volume.clone()),
-        (tag::RETAIN.into(), job.retain.to_string()),
     ];
+    tags.extend(job.retain.as_ref().map(|rule| (tag::RETAIN.into(), rule.to_string())));
+    tags.extend(job.keyword.clone().map(|key| (tag::KEYWORD.into(), key)));
     tags.extend(job.instance.clone().map(|id| (tag::INSTANCE.into(), id)));
     tags.extend(job.device.clone().map(|device| (tag::DEVICE.into(), device)));
     if job.time_zone != chrono_tz::UTC {
         tags.push((tag::TIME_ZONE.into(), job.time_zone.name().into()));
     }
-    let delete_on = job.retain.delete_on(job.slot, job.time_zone);
+    let delete_on = job.retain.as_ref().and_then(|rule| rule.delete_on(job.slot, job.time_zone));
     tags.extend(delete_on.map(|day| (tag::DELETE_ON.into(), day.to_string())));
     let chosen = job.tags.iter().filter(|(key, _)| !is_reserved(key));
     tags.extend(chosen.map(|(key, value)| (shortened(key, 127), shortened(value, 256))));
@@ -168,9 +169,15 @@ mod tests {
     #[test]
     fn a_rule_that_is_no_age_writes_no_day_of_deletion() {
         for rule in ["7", "forever", "daily=7"] {
-            let job = Job { retain: rule.parse().unwrap(), ..job() };
+            let job = Job { retain: rule.parse().ok(), ..job() };
             assert!(snapshot_tags(&job).iter().all(|(key, _)| key != tag::DELETE_ON), "{rule}");
         }
+    }
+
+    #[test]
+    fn a_keywords_snapshot_says_which_tag_counts() {
+        let job = Job { retain: "3".parse().ok(), keyword: Some("SnapshotDaily".into()), ..job() };
+        assert!(snapshot_tags(&job).contains(&("snapkeep:keyword".into(), "SnapshotDaily".into())));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What EC2 told us, in our own types: only the fields that a rule looks at.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 /// Tags by key. EC2 keys are unique and case-sensitive.
 pub type Tags = BTreeMap<String, String>;
@@ -49,13 +53,72 @@ pub struct Attachment {
     pub device: String,
 }
 
-/// A snapshot of ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A snapshot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// `snap-…`
     pub id: String,
+    /// The volume that EC2 says it was made of. Of a copy it is arbitrary.
+    pub volume: String,
+    /// The twelve digits of the account that owns it.
+    pub owner: String,
+    /// When EC2 began it, which is the point in time that it shows.
+    pub started: Option<DateTime<Utc>>,
     /// EC2's word for its state: `pending`, `completed`, `error`, `recoverable`, `recovering`.
     pub state: String,
+    /// Whether EC2 says that it was copied from another snapshot.
+    pub is_copy: bool,
+    /// Where it is stored.
+    pub tier: Tier,
     /// All its tags.
     pub tags: Tags,
+}
+
+/// Where a snapshot is stored: <https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-archive.html>
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tier {
+    /// At hand.
+    #[default]
+    Standard,
+    /// In the archive since this time, where EC2 says so.
+    Archive(Option<DateTime<Utc>>),
+}
+
+/// Whether a volume is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// EC2 lists it.
+    Living,
+    /// EC2 does not list it: its snapshots are orphans.
+    Gone,
+}
+
+/// What something outside the rules holds a snapshot by, so that EC2 does not delete it.
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-deleting-snapshot.html>
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// It is a device of this image, which may be deprecated or disabled.
+    Image(String),
+    /// It is enabled for fast snapshot restore in this Availability Zone.
+    FastRestore(String),
+    /// It is locked, until this time where the lock has an end.
+    Lock(Option<DateTime<Utc>>),
+    /// EC2 refused to delete it in these words.
+    Refused(String),
+}
+
+/// What holds which snapshot, by the snapshot's id.
+pub type Holds = BTreeMap<String, Hold>;
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(image) => write!(f, "in use by {image}"),
+            Self::FastRestore(zone) => write!(f, "enabled for fast snapshot restore in {zone}"),
+            Self::Lock(None) => f.write_str("locked"),
+            Self::Lock(Some(until)) => write!(f, "locked until {}", until.format("%Y-%m-%d %H:%M UTC")),
+            Self::Refused(words) => write!(f, "EC2 does not delete it: {words}"),
+        }
+    }
 }

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::orphans::Orphans;
 use super::policy::Role;
 use super::problem::Problem;
-use super::retain::RetainRule;
+use super::retain::{self, RetainRule};
 use super::slot::Slot;
 
 /// The version of the job message that this program writes, and the newest that it reads.
@@ -45,8 +46,15 @@ pub struct Job {
     /// The device, where the volume is attached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// The retain rule that the snapshot is made under.
-    pub retain: RetainRule,
+    /// The retain rule that the snapshot is made under. A prune job has none: the snapshots bear their rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain: Option<RetainRule>,
+    /// The key of the tag whose value says how many to keep: only in the keyword event's jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<String>,
+    /// What becomes of the last snapshot of a volume that is gone: only in prune jobs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub orphans: Orphans,
     /// Whose days and weeks the retain rule counts. Left out, it is UTC.
     #[serde(default = "utc", skip_serializing_if = "is_utc")]
     pub time_zone: Tz,
@@ -68,11 +76,15 @@ pub struct Job {
 }
 
 /// What a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Take a snapshot of the volume.
+    #[default]
     Snapshot,
+    /// Delete the snapshots of the volume and policy that no rule keeps. It never names a snapshot: the worker finds
+    /// out by itself which those are, so that a forged or stale message deletes nothing that the rules keep.
+    Prune,
 }
 
 /// Why a job failed, in AWS's words.
@@ -168,6 +180,9 @@ impl Job {
         if let Some(instance) = self.instance.as_deref().filter(|id| !is_resource_id(id, "i-")) {
             return Err(Problem::value("instance", &instance, "an instance id such as i-0123456789abcdef0"));
         }
+        if self.action == Action::Snapshot && self.retain.is_none() {
+            return Err(Problem::missing("retain", retain::ALLOWED));
+        }
         if self.attempt == 0 {
             return Err(Problem::value("attempt", &self.attempt, "1 or more"));
         }
@@ -226,6 +241,10 @@ fn is_utc(time_zone: &Tz) -> bool {
     *time_zone == Tz::UTC
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 fn first_attempt() -> u32 {
     1
 }
@@ -234,6 +253,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Snapshot => "snapshot",
+            Self::Prune => "prune",
         })
     }
 }
@@ -259,9 +279,21 @@ mod tests {
     fn the_message_of_version_1_is_read() {
         let job = Job::parse(VERSION_1).unwrap();
         assert_eq!(job.lane().to_string(), "123456789012/eu-central-1/snapshot");
-        assert_eq!(job.retain.to_string(), "7d");
+        assert_eq!(job.retain, "7d".parse().ok());
         assert_eq!(job.time_zone, Tz::UTC);
         assert_eq!(job.attempt, 1);
+    }
+
+    #[test]
+    fn a_prune_job_names_a_volume_and_a_policy_and_never_a_snapshot() {
+        let body = r#"{"version":1,"action":"prune","job":"j-1","policy":"daily","slot":"2026-11-20T03:00:00Z",
+            "account":"123456789012","region":"eu-central-1","volume":"vol-0123456789abcdef0","orphans":"90d"}"#;
+        let job = Job::parse(body).unwrap();
+        assert_eq!(job.lane().to_string(), "123456789012/eu-central-1/prune", "a lane of its own");
+        assert_eq!((job.retain.clone(), job.orphans.to_string()), (None, "90d".into()));
+        assert_eq!(Job::parse(&job.body()), Ok(job));
+        let forged = body.replace("90d", "everything");
+        assert!(Job::parse(&forged).unwrap_err().to_string().contains("keep-last"));
     }
 
     #[test]
@@ -302,6 +334,7 @@ mod tests {
         check_refused("2f0c7e1a9b3d4c5e6f70", "", "job", "printable");
         check_refused("2026-11-20T02:00:00Z", "yesterday", "body", "2026-11-20T02:00:00Z");
         check_refused(r#""retain":"7d""#, r#""retain":"7 days""#, "body", "forever");
+        check_refused(r#""retain":"7d","#, "", "retain", "forever");
         check_refused(r#""policy":"daily","#, "", "body", "missing field `policy`");
     }
 

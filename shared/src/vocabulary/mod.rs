@@ -3,6 +3,7 @@
 pub mod api_error;
 pub mod inventory;
 pub mod job;
+pub mod orphans;
 pub mod policy;
 pub mod problem;
 pub mod report;

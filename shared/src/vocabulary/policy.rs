@@ -1,5 +1,7 @@
 //! A policy: the input of a schedule, and all the configuration that a run has.
 
+mod fields;
+mod prune;
 mod read;
 
 use std::collections::BTreeMap;
@@ -7,11 +9,22 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+pub use self::prune::{Adoption, Cap, Prune};
 use super::retain::RetainRule;
 use super::selection::Selection;
 use super::slot::Slot;
 
-/// A policy whose action is `snapshot`, read and checked.
+/// The input of a schedule, read and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in an invocation")]
+pub enum Input {
+    /// Take snapshots.
+    Snapshot(Policy),
+    /// Delete those that no rule keeps.
+    Prune(Prune),
+}
+
+/// A policy whose action is `snapshot`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Its name: the tag `snapkeep:policy`.

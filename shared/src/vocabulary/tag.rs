@@ -16,6 +16,8 @@ pub const DEVICE: &str = "snapkeep:device";
 pub const RETAIN: &str = "snapkeep:retain";
 /// Whose days and weeks the retain rule counts; absent means UTC.
 pub const TIME_ZONE: &str = "snapkeep:time-zone";
+/// The key of the tag whose value says how many to keep: the keyword event's. Absent for every other policy.
+pub const KEYWORD: &str = "snapkeep:keyword";
 /// The day on which an age rule makes the snapshot due. A person may edit or remove it.
 pub const DELETE_ON: &str = "DeleteOn";
 /// Keeps a snapshot for good, whatever its value. Only a person sets it.

@@ -1,55 +1,57 @@
 //! Reading a policy: whole, or refused with the field, the value and what is allowed.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::{Account, Policy, Regions, Retention, Role};
-use crate::vocabulary::job::{REGION, is_account, is_region};
+use super::fields::{Fields, retain_rule, tag_match};
+use super::{Input, Policy, Prune, Retention};
 use crate::vocabulary::problem::Problem;
-use crate::vocabulary::retain::{self, RetainRule};
+use crate::vocabulary::retain;
 use crate::vocabulary::selection::{AttachmentState, Resource, Selection, TagMatch};
-use crate::vocabulary::slot::Slot;
-
-/// What EventBridge Scheduler replaces by the scheduled time. Left as it is when somebody else carries the policy.
-const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
-
-/// EC2's limits for tags, in characters: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>.
-/// The model says 127 for a key, the guide 128: what every version accepts is written, what any may hold is read.
-const LONGEST_KEY: usize = 127;
-const LONGEST_VALUE: usize = 256;
-/// Leaves at least four tags of the fifty for the name, and for what the instance and the volume bring.
-const MOST_POLICY_TAGS: usize = 35;
 
 const POLICY: &str = "action, policy, select, retain, regions, accounts, time_zone, copy_tags, tags, dry_run, \
      scheduled_time, time; or SnapshotKeyWord, regions, accounts, dry_run, scheduled_time, time";
 const SELECT: &str = r#"an object such as {"tags": {"Backup": ["true"]}}"#;
+const OBJECT: &str = "a policy, a JSON object such as {\"action\": \"snapshot\", …}";
+const ACTION: &str = "\"snapshot\" or \"prune\"; `audit` is not built yet";
 
-impl Policy {
+impl Input {
     /// Reads the input of a schedule: a policy, the keyword event `{"SnapshotKeyWord": "SnapshotDaily"}`, or an
     /// EventBridge event whose `detail` is one of the two.
     pub fn parse(event: &Value, now: DateTime<Utc>) -> Result<Self, Problem> {
-        let mut fields = Fields::of("", event, "a policy, a JSON object such as {\"action\": \"snapshot\", …}")?;
-        let is_envelope = fields.map.contains_key("detail-type");
-        let time = is_envelope.then(|| fields.map.remove("time")).flatten();
-        if let Some(detail) = fields.map.remove("detail").filter(|_| is_envelope) {
-            fields = Fields::of("detail.", &detail, "a policy, a JSON object such as {\"action\": \"snapshot\", …}")?;
+        let mut fields = Fields::of("", event, OBJECT)?;
+        let is_envelope = fields.has("detail-type");
+        let time = is_envelope.then(|| fields.take("time")).flatten();
+        if let Some(detail) = fields.take("detail").filter(|_| is_envelope) {
+            fields = Fields::of("detail.", &detail, OBJECT)?;
         }
-        if let Some(time) = time {
-            fields.map.entry("time").or_insert(time);
+        fields.set_default("time", time);
+        match fields.has("SnapshotKeyWord") {
+            true => Policy::of_keyword(fields, now).map(Self::Snapshot),
+            false if fields.is("action", "prune") => Prune::of_fields(fields, now).map(Self::Prune),
+            false => Policy::of_policy(fields, now).map(Self::Snapshot),
         }
-        match fields.map.contains_key("SnapshotKeyWord") {
-            true => Self::of_keyword(fields, now),
-            false => Self::of_policy(fields, now),
+    }
+}
+
+impl Policy {
+    /// Reads the input of a schedule that takes snapshots.
+    pub fn parse(event: &Value, now: DateTime<Utc>) -> Result<Self, Problem> {
+        match Input::parse(event, now)? {
+            Input::Snapshot(policy) => Ok(policy),
+            Input::Prune(_) => Err(Problem::value("action", &"prune", "\"snapshot\"; to prune: snapkeep prune")),
         }
     }
 
     fn of_policy(mut fields: Fields, now: DateTime<Utc>) -> Result<Self, Problem> {
         fields.only(POLICY, &["action", "policy", "select", "retain", "time_zone", "copy_tags", "tags"])?;
-        fields.action()?;
+        match fields.required("action", ACTION)? {
+            Value::String(action) if action == "snapshot" => {}
+            other => return Err(fields.refused("action", &other, ACTION)),
+        }
         let select = fields.required("select", SELECT)?;
         let retain = fields.required("retain", retain::ALLOWED)?;
         Ok(Self {
@@ -91,196 +93,12 @@ impl Policy {
     }
 }
 
-impl Regions {
-    /// Reads `all` or a comma-separated list, as it stands in the environment or on a command line.
-    /// `field` is the name under which it is refused.
-    pub fn parse(field: &str, text: &str) -> Result<Self, Problem> {
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let names: Vec<Value> = names.map(Value::from).collect();
-        match text.trim() {
-            "all" => Ok(Self::All),
-            _ => region_list(field, &json!(text), &names),
-        }
-    }
-}
-
-/// The fields of an object that are still to be read, and where the object stands.
-struct Fields {
-    prefix: String,
-    map: Map<String, Value>,
-}
-
-/// Fields that every kind of policy has.
-const COMMON: [&str; 5] = ["regions", "accounts", "dry_run", "scheduled_time", "time"];
-
-impl Fields {
-    fn of(prefix: &str, value: &Value, allowed: &str) -> Result<Self, Problem> {
-        let field = match prefix.trim_end_matches('.') {
-            "" => "policy",
-            field => field,
-        };
-        let map = value.as_object().cloned();
-        let map = map.ok_or_else(|| Problem::value(field, value, allowed))?;
-        Ok(Self { prefix: prefix.into(), map })
-    }
-
-    fn path(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
-    }
-
-    /// A field that nobody knows is a typing error, and what was meant by it would be left undone.
-    fn only(&self, allowed: &str, names: &[&str]) -> Result<(), Problem> {
-        let is_known = |name: &str| names.contains(&name) || COMMON.contains(&name);
-        match self.map.keys().find(|name| !is_known(name)) {
-            Some(name) => Err(Problem::unknown(&self.path(name), allowed)),
-            None => Ok(()),
-        }
-    }
-
-    fn required(&mut self, name: &str, allowed: &str) -> Result<Value, Problem> {
-        let value = self.map.remove(name);
-        value.ok_or_else(|| Problem::missing(&self.path(name), allowed))
-    }
-
-    fn refused(&self, name: &str, value: &Value, allowed: &str) -> Problem {
-        Problem::value(&self.path(name), value, allowed)
-    }
-
-    fn action(&mut self) -> Result<(), Problem> {
-        const ALLOWED: &str = "\"snapshot\"; `prune` and `audit` are not built yet";
-        match self.required("action", ALLOWED)? {
-            Value::String(action) if action == "snapshot" => Ok(()),
-            other => Err(self.refused("action", &other, ALLOWED)),
-        }
-    }
-
-    /// The name becomes a tag value and part of a mail's subject.
-    fn name(&mut self, name: &str) -> Result<String, Problem> {
-        const ALLOWED: &str = "1 to 127 characters, none of them a control character, with no space at either end, \
-             not beginning with `aws:` or `snapkeep:`";
-        let value = self.required(name, ALLOWED)?;
-        let text = value.as_str().filter(|text| is_tag_key(text) && text.trim() == *text);
-        text.map(String::from).ok_or_else(|| self.refused(name, &value, ALLOWED))
-    }
-
-    fn flag(&mut self, name: &str) -> Result<Option<bool>, Problem> {
-        match self.map.remove(name) {
-            None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(flag)),
-            Some(other) => Err(self.refused(name, &other, "true or false")),
-        }
-    }
-
-    fn regions(&mut self) -> Result<Option<Regions>, Problem> {
-        let field = self.path("regions");
-        match self.map.remove("regions") {
-            None => Ok(None),
-            Some(Value::String(all)) if all == "all" => Ok(Some(Regions::All)),
-            Some(Value::Array(names)) => region_list(&field, &json!(names), &names).map(Some),
-            Some(other) => Err(Problem::value(&field, &other, REGIONS)),
-        }
-    }
-
-    fn accounts(&mut self) -> Result<Vec<Account>, Problem> {
-        const ALLOWED: &str = r#"a list of role ARNs, each with an optional external id, or "self": ["self", "arn:aws:iam::123456789012:role/snapkeep", {"role": "arn:…", "external_id": "…"}]"#;
-        let Some(value) = self.map.remove("accounts") else {
-            return Ok(vec![Account::Own]);
-        };
-        let list = value.as_array().filter(|list| !list.is_empty());
-        let list = list.ok_or_else(|| self.refused("accounts", &value, ALLOWED))?;
-        let mut accounts = Vec::new();
-        for (index, entry) in list.iter().enumerate() {
-            let field = format!("accounts[{index}]");
-            let account = account(entry).ok_or_else(|| self.refused(&field, entry, ALLOWED))?;
-            let is_known = accounts.iter().any(|known| owner(known) == owner(&account));
-            if is_known {
-                return Err(self.refused(&field, entry, "each account once"));
-            }
-            accounts.push(account);
-        }
-        Ok(accounts)
-    }
-
-    fn time_zone(&mut self) -> Result<Tz, Problem> {
-        let Some(value) = self.map.remove("time_zone") else {
-            return Ok(Tz::UTC);
-        };
-        let time_zone = value.as_str().and_then(|name| Tz::from_str(name).ok());
-        time_zone.ok_or_else(|| {
-            self.refused("time_zone", &value, "a name of the IANA time zone database, such as Europe/Zurich or UTC")
-        })
-    }
-
-    fn snapshot_tags(&mut self) -> Result<BTreeMap<String, String>, Problem> {
-        const ALLOWED: &str = r#"at most 35 tags such as {"Interval": "Daily"}; keys of 1 to 127 characters that do not begin with `aws:` or `snapkeep:` and are not `DeleteOn` or `KeepForever`; values of at most 256 characters"#;
-        let Some(value) = self.map.remove("tags") else {
-            return Ok(BTreeMap::new());
-        };
-        let Some(entries) = value.as_object().filter(|entries| entries.len() <= MOST_POLICY_TAGS) else {
-            return Err(self.refused("tags", &value, ALLOWED));
-        };
-        let mut tags = BTreeMap::new();
-        for (key, value) in entries {
-            let field = format!("tags.{key}");
-            let is_allowed = is_tag_key(key) && !["DeleteOn", "KeepForever"].contains(&key.as_str());
-            let text = value.as_str().filter(|text| is_allowed && text.chars().count() <= LONGEST_VALUE);
-            let text = text.ok_or_else(|| self.refused(&field, value, ALLOWED))?;
-            tags.insert(key.clone(), text.into());
-        }
-        Ok(tags)
-    }
-
-    /// The scheduled time, without one the event's time, without one `now`.
-    fn slot(&mut self, now: DateTime<Utc>) -> Result<Slot, Problem> {
-        const ALLOWED: &str = "a time such as 2026-11-20T02:00:00Z that lies at most a day ahead; \
-             EventBridge Scheduler puts it in place of <aws.scheduler.scheduled-time>";
-        for name in ["scheduled_time", "time"] {
-            let Some(value) = self.map.remove(name).filter(|value| value != SCHEDULED_TIME) else {
-                continue;
-            };
-            let slot = value.as_str().and_then(|text| text.parse::<Slot>().ok());
-            let slot = slot.filter(|slot| slot.time() <= now + TimeDelta::days(1));
-            return slot.ok_or_else(|| self.refused(name, &value, ALLOWED));
-        }
-        Ok(Slot::of_now(now))
-    }
-}
-
-const REGIONS: &str = r#""all", or a list of Regions such as ["eu-central-1", "us-east-1"], each once"#;
-
-fn region_list(field: &str, whole: &Value, names: &[Value]) -> Result<Regions, Problem> {
-    if names.is_empty() {
-        return Err(Problem::value(field, whole, REGIONS));
-    }
-    let mut regions: Vec<String> = Vec::new();
-    for name in names {
-        let region = name.as_str().filter(|name| is_region(name));
-        let region = region.ok_or_else(|| Problem::value(field, name, REGION))?;
-        if regions.iter().any(|known| known == region) {
-            return Err(Problem::value(field, name, "each Region once"));
-        }
-        regions.push(region.into());
-    }
-    Ok(Regions::These(regions))
-}
-
-fn retain_rule(field: &str, value: &Value) -> Result<RetainRule, Problem> {
-    let rule = match value {
-        Value::String(text) => text.parse().ok(),
-        Value::Number(count) => count.to_string().parse().ok(),
-        _ => None,
-    };
-    rule.ok_or_else(|| Problem::value(field, value, retain::ALLOWED))
-}
-
 fn selection(path: &str, value: &Value) -> Result<Selection, Problem> {
     let mut fields = Fields::of(&format!("{path}."), value, SELECT)?;
     const NAMES: [&str; 5] = ["resource", "tags", "exclude_tags", "exclude_boot_volumes", "state"];
-    if let Some(name) = fields.map.keys().find(|name| !NAMES.contains(&name.as_str())) {
-        return Err(Problem::unknown(&fields.path(name), &NAMES.join(", ")));
-    }
-    let state = fields.map.remove("state");
-    let resource = match fields.map.remove("resource") {
+    fields.none_but(&NAMES.join(", "), &NAMES)?;
+    let state = fields.take("state");
+    let resource = match fields.take("resource") {
         None => Resource::Instance,
         Some(Value::String(word)) if word == "instance" => Resource::Instance,
         Some(Value::String(word)) if word == "volume" => Resource::Volume(AttachmentState::Any),
@@ -291,7 +109,7 @@ fn selection(path: &str, value: &Value) -> Result<Selection, Problem> {
     Ok(Selection {
         resource: with_state(&fields, resource, state)?,
         tags: tag_match(&fields.path("tags"), &tags)?,
-        exclude_tags: match fields.map.remove("exclude_tags") {
+        exclude_tags: match fields.take("exclude_tags") {
             None => TagMatch::default(),
             Some(tags) => tag_match(&fields.path("exclude_tags"), &tags)?,
         },
@@ -313,68 +131,12 @@ fn with_state(fields: &Fields, resource: Resource, state: Option<Value>) -> Resu
     }
 }
 
-fn tag_match(path: &str, value: &Value) -> Result<TagMatch, Problem> {
-    const ALLOWED: &str = r#"a list of values such as ["true", "yes"], a single value, or [] for any value"#;
-    let Some(entries) = value.as_object() else {
-        return Err(Problem::value(path, value, r#"an object such as {"Backup": ["true"]}"#));
-    };
-    let mut match_ = BTreeMap::new();
-    for (key, value) in entries {
-        if key.is_empty() || key.chars().count() > LONGEST_KEY + 1 {
-            return Err(Problem::value(path, key, "tag keys of 1 to 128 characters"));
-        }
-        let values: Option<Vec<String>> = match value {
-            Value::String(one) => Some(vec![one.clone()]),
-            Value::Array(many) => many.iter().map(|value| value.as_str().map(String::from)).collect(),
-            _ => None,
-        };
-        let values = values.filter(|values| values.iter().all(|value| value.chars().count() <= LONGEST_VALUE));
-        let values = values.ok_or_else(|| Problem::value(&format!("{path}.{key}"), value, ALLOWED))?;
-        match_.insert(key.clone(), values);
-    }
-    Ok(TagMatch(match_))
-}
-
-fn account(entry: &Value) -> Option<Account> {
-    let (arn, external_id) = match entry {
-        Value::String(own) if own == "self" => return Some(Account::Own),
-        Value::String(arn) => (arn, None),
-        Value::Object(fields) => {
-            let is_known = |name: &String| ["role", "external_id"].contains(&name.as_str());
-            let Value::String(arn) = fields.get("role").filter(|_| fields.keys().all(is_known))? else {
-                return None;
-            };
-            let external_id = match fields.get("external_id") {
-                None => None,
-                Some(id) => Some(id.as_str().filter(|id| (2..=1224).contains(&id.len()))?),
-            };
-            (arn, external_id)
-        }
-        _ => return None,
-    };
-    let role = Role { arn: arn.clone(), external_id: external_id.map(String::from) };
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let is_role = matches!(parts[..], ["arn", _, "iam", "", account, name]
-        if is_account(account) && name.starts_with("role/") && name.len() > "role/".len());
-    is_role.then_some(Account::Assumed(role))
-}
-
-fn owner(account: &Account) -> &str {
-    account.role().map_or("self", Role::account)
-}
-
-/// Whether a person may choose `text` as the key of a tag of ours: EC2 reserves `aws:` in every case.
-fn is_tag_key(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    (1..=LONGEST_KEY).contains(&text.chars().count())
-        && !text.chars().any(char::is_control)
-        && !lower.starts_with("aws:")
-        && !lower.starts_with("snapkeep:")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::fields::SCHEDULED_TIME;
+    use super::super::{Account, Regions};
     use super::*;
+    use serde_json::json;
 
     fn now() -> DateTime<Utc> {
         "2026-11-20T02:00:42Z".parse().unwrap()
@@ -460,7 +222,7 @@ mod tests {
         check(json!("daily"), "policy", "JSON object");
         check(json!({}), "action", "is missing; allowed: \"snapshot\"");
         check(with("action", json!("backup")), "action", "is \"backup\"; allowed: \"snapshot\"");
-        check(with("action", json!("prune")), "action", "not built yet");
+        check(with("action", json!("audit")), "action", "not built yet");
         check(with("action", json!(1)), "action", "is 1;");
         check(with("polcy", json!("daily")), "polcy", "allowed: action, policy");
         check(with("policy", json!("")), "policy", "1 to 127");
