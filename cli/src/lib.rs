@@ -3,12 +3,15 @@
 //! One file for each command; `in_process` is what stands in the place of SQS when no stack is deployed.
 
 mod demo;
+mod deletion;
 pub mod exit;
+mod explain;
 mod in_process;
 mod outcome;
 mod plan;
 mod policy;
 mod progress;
+mod prune;
 mod run;
 mod show;
 mod table;
@@ -38,6 +41,10 @@ enum Command {
     Plan(plan::Options),
     /// Plan and back up from this machine, with no stack deployed.
     Run(run::Options),
+    /// Show what no rule keeps, snapshot by snapshot with the reasons, and delete it when told to.
+    Prune(prune::Options),
+    /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
+    Explain(explain::Options),
 }
 
 /// Why a command did not do what was asked.
@@ -66,6 +73,8 @@ impl Options {
             Command::Demo(options) => options.run().await,
             Command::Plan(options) => options.run().await,
             Command::Run(options) => options.run().await,
+            Command::Prune(options) => options.run().await,
+            Command::Explain(options) => options.run().await,
         };
         let (code, error) = match result {
             Ok(code) => return ExitCode::from(code),

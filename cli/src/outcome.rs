@@ -32,12 +32,14 @@ pub(crate) struct Counts {
     pub created: usize,
     pub already_there: usize,
     pub volume_gone: usize,
+    #[serde(skip)]
+    pub pruned: usize,
     pub failed: usize,
 }
 
 impl Counts {
     pub fn ended(&self) -> usize {
-        self.created + self.already_there + self.volume_gone + self.failed
+        self.created + self.already_there + self.volume_gone + self.pruned + self.failed
     }
 }
 
@@ -52,6 +54,7 @@ impl Verdicts {
             Event::Finished(_, Outcome::Created(_)) => counts.created += 1,
             Event::Finished(_, Outcome::AlreadyThere(_)) => counts.already_there += 1,
             Event::Finished(_, Outcome::VolumeGone) => counts.volume_gone += 1,
+            Event::Finished(_, Outcome::Pruned(_)) => counts.pruned += 1,
             Event::Dead(job) => {
                 counts.failed += 1;
                 self.failed.extend(job.failure.as_ref().map(|failure| DeadLetter::of(job, failure)));
@@ -79,7 +82,7 @@ impl Verdicts {
     /// The verdicts for people.
     pub fn text(&self) -> String {
         let rows = self.regions.iter().map(|Region { region, account, counts }| {
-            let Counts { jobs, created, already_there, volume_gone, failed } = counts;
+            let Counts { jobs, created, already_there, volume_gone, failed, .. } = counts;
             let counts = [jobs, created, already_there, volume_gone, failed].map(usize::to_string);
             let [jobs, created, already_there, volume_gone, failed] = counts;
             [region.clone(), account.clone(), jobs, created, already_there, volume_gone, failed]

@@ -129,7 +129,7 @@ fn summary_table(summary: &Summary) -> String {
         [
             region.region.clone(),
             region.account.clone(),
-            region.instances.to_string(),
+            region.instances.unwrap_or_default().to_string(),
             region.volumes.to_string(),
             region.jobs.to_string(),
             skipped.join("\n"),

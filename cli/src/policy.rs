@@ -1,7 +1,7 @@
 //! A policy from a file, from standard input or from flags: all three are read as the planner reads its input.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -90,7 +90,7 @@ impl PolicyOptions {
     }
 }
 
-fn of_file(file: &PathBuf) -> Result<Value, Error> {
+pub(crate) fn of_file(file: &Path) -> Result<Value, Error> {
     let name = file.display();
     let text = match file.to_str() {
         Some("-") => {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use shared::vocabulary::job::Action;
 use shared::vocabulary::problem::shortened;
-use shared::vocabulary::report::{DeadLetter, Planning, Report, Unreadable};
+use shared::vocabulary::report::{DeadLetter, Planning, Report, Retention, Unreadable};
 use shared::vocabulary::slot::Slot;
 
 /// Something to tell, and the message that it came in.
@@ -71,16 +72,21 @@ fn policy_of(subject: &Subject) -> String {
     match subject {
         Subject::Report(Report::DeadLetter(letter)) => letter.policy.clone(),
         Subject::Report(Report::Planning(planning)) => planning.policy.clone().unwrap_or_default(),
+        Subject::Report(Report::Retention(_)) => PRUNE.into(),
         Subject::Report(Report::Unreadable(_)) | Subject::Ebs(_) | Subject::Unreadable(_) => String::new(),
     }
 }
+
+/// A run that prunes is about all policies, and is told of under its own name, as the planner has it.
+const PRUNE: &str = "prune";
 
 /// What there is to tell of one policy, by kind.
 #[derive(Debug, Default)]
 struct Digest {
     messages: Vec<String>,
-    dead: Vec<DeadLetter>,
+    dead: BTreeMap<Action, Vec<DeadLetter>>,
     planning: Vec<Planning>,
+    retention: Vec<Retention>,
     ebs: Vec<EbsFailure>,
     unreadable_jobs: Vec<Unreadable>,
     unreadable: Vec<String>,
@@ -90,7 +96,8 @@ impl Digest {
     fn add(&mut self, message: String, subject: Subject) {
         self.messages.push(message);
         match subject {
-            Subject::Report(Report::DeadLetter(letter)) => self.dead.push(letter),
+            Subject::Report(Report::DeadLetter(letter)) => self.dead.entry(letter.action).or_default().push(letter),
+            Subject::Report(Report::Retention(retention)) => self.retention.push(retention),
             Subject::Report(Report::Planning(planning)) => self.planning.push(planning),
             Subject::Report(Report::Unreadable(job)) => self.unreadable_jobs.push(job),
             Subject::Ebs(failure) => self.ebs.push(failure),
@@ -99,25 +106,33 @@ impl Digest {
     }
 
     fn alert(self, policy: &str) -> Alert {
+        let dead = self.dead.iter().map(|(action, letters)| dead_letters(policy, *action, letters));
         let sections = [
-            dead_letters(policy, &self.dead),
             planning(policy, &self.planning),
+            retention(&self.retention),
             ebs(&self.ebs),
             unreadable_jobs(&self.unreadable_jobs),
             unreadable(&self.unreadable),
         ];
-        let text: Vec<String> = sections.into_iter().filter(|section| !section.is_empty()).collect();
+        let text: Vec<String> = dead.chain(sections).filter(|section| !section.is_empty()).collect();
         Alert { subject: self.subject(policy), text: cut(&text.join("\n")), messages: self.messages }
     }
 
     fn subject(&self, policy: &str) -> String {
         let mut parts = Vec::new();
-        let volumes: BTreeSet<&str> = self.dead.iter().map(|letter| letter.volume.as_str()).collect();
-        if !volumes.is_empty() {
-            parts.push(format!("{} not backed up", counted(volumes.len(), "volume")));
+        for (action, letters) in &self.dead {
+            let volumes: BTreeSet<&str> = letters.iter().map(|letter| letter.volume.as_str()).collect();
+            parts.push(format!("{} {}", counted(volumes.len(), "volume"), undone(*action)));
         }
         if !self.planning.is_empty() {
             parts.push("run not planned everywhere".into());
+        }
+        if self.retention.iter().any(|retention| retention.capped.is_some()) {
+            parts.push("stopped by the cap, nothing deleted".into());
+        }
+        let findings: usize = self.retention.iter().map(|retention| retention.findings.len()).sum();
+        if findings > 0 {
+            parts.push(counted(findings, "finding"));
         }
         if !self.ebs.is_empty() {
             parts.push(format!("{} failed in EBS", counted(self.ebs.len(), "snapshot")));
@@ -133,18 +148,31 @@ impl Digest {
     }
 }
 
-fn dead_letters(policy: &str, letters: &[DeadLetter]) -> String {
+fn undone(action: Action) -> &'static str {
+    match action {
+        Action::Snapshot => "not backed up",
+        Action::Prune => "not pruned",
+    }
+}
+
+fn dead_letters(policy: &str, action: Action, letters: &[DeadLetter]) -> String {
     let mut causes = BTreeMap::<&str, Vec<&DeadLetter>>::new();
     letters.iter().for_each(|letter| causes.entry(&letter.failure.code).or_default().push(letter));
     let mut causes: Vec<_> = causes.into_iter().collect();
     causes.sort_by_key(|(_, letters)| std::cmp::Reverse(letters.len()));
     let Some(first) = letters.first() else { return String::new() };
-    let mut text = format!("Policy {}: {} not backed up.\n", plain(policy, 127), counted(volumes(letters), "volume"));
+    let (volumes, undone) = (counted(volumes(letters), "volume"), undone(action));
+    let mut text = format!("Policy {}: {volumes} {undone}.\n", plain(policy, 127));
     for (code, letters) in &causes {
         text.push_str(&cause(code, letters));
     }
-    let slots: BTreeSet<Slot> = letters.iter().map(|letter| letter.slot).collect();
     text.push_str("\nThe jobs are in the dead-letter queue with these reasons; nothing is tried again by itself.\n");
+    if action == Action::Prune {
+        text.push_str("Nothing is lost: the next run that prunes finds the same snapshots. See what it would do:\n");
+        text.push_str("  snapkeep prune --dry-run\n");
+        return text;
+    }
+    let slots: BTreeSet<Slot> = letters.iter().map(|letter| letter.slot).collect();
     text.push_str("When the cause is mended, take what is missing, and only that, from the policy's file:\n");
     for slot in slots.iter().take(5) {
         let _ = writeln!(text, "  snapkeep run --file {}.json --slot {slot}", word(&first.policy, "policy"));
@@ -220,7 +248,31 @@ fn planning(policy: &str, failures: &[Planning]) -> String {
         let _ = writeln!(text, "  {problem}");
     }
     text.push_str("\nWhat was planned goes on. See what the policy selects, and what is wrong with it:\n");
-    let _ = writeln!(text, "  snapkeep plan --file {}.json", word(policy, "policy"));
+    let _ = match policy {
+        PRUNE => writeln!(text, "  snapkeep prune --dry-run"),
+        policy => writeln!(text, "  snapkeep plan --file {}.json", word(policy, "policy")),
+    };
+    text
+}
+
+fn retention(reports: &[Retention]) -> String {
+    let mut text = String::new();
+    for report in reports {
+        let Retention { account, region, slot, capped, findings, .. } = report;
+        let (region, account) = (word(region, "REGION"), plain(account, 12));
+        let _ = writeln!(text, "Pruning in {region}, account {account}, slot {slot}:\n");
+        if let Some(capped) = capped {
+            let _ = writeln!(text, "  {}.", plain(capped, LONGEST_REASON));
+            let _ = writeln!(text, "  See what, and why: snapkeep prune --dry-run --regions {region}");
+            let _ = writeln!(text, "  If it is meant: raise \"cap\" in the policy, or: snapkeep prune --cap N --yes\n");
+        }
+        if !findings.is_empty() {
+            text.push_str("  A person must look at these; what they speak of is kept until then.\n\n");
+            text.push_str(&named(findings, |finding| plain(finding, LONGEST_REASON)));
+            let volume = "snapkeep explain VOLUME";
+            let _ = writeln!(text, "  Look: {volume} --regions {region}\n");
+        }
+    }
     text
 }
 
@@ -296,6 +348,7 @@ mod tests {
         let time = "2026-11-20T02:00:07Z".parse().unwrap();
         let letter = DeadLetter {
             version: 1,
+            action: Action::Snapshot,
             job: format!("{number:020}"),
             policy: policy.into(),
             slot: "2026-11-20T02:00:00Z".parse().unwrap(),
@@ -392,6 +445,47 @@ mod tests {
         let news = (0..3000).map(|n| letter("daily", n, &format!("Code{n}"), &"x".repeat(1000))).collect();
         let alert = alerts(news).remove(0);
         assert!(alert.text.len() < 256 * 1024 && alert.text.contains("did not fit"), "{}", alert.text.len());
+    }
+
+    #[test]
+    fn a_prune_that_the_cap_has_stopped_says_what_to_type() {
+        let at = "2026-11-20T03:00:07Z".parse().unwrap();
+        let report = Retention {
+            version: 1,
+            account: "123456789012".into(),
+            region: "eu-central-1".into(),
+            slot: "2026-11-20T03:00:00Z".parse().unwrap(),
+            capped: Some(
+                "900 of 1000 snapshots would have been deleted, and the cap allows 200: none was".into(),
+            ),
+            findings: vec!["vol-1: its backups have stopped".into()],
+            at,
+        };
+        let alert = alerts(vec![News { message: "m-1".into(), subject: Subject::Report(Report::Retention(report)) }]);
+        assert_eq!(alert[0].subject, "snapkeep prune: stopped by the cap, nothing deleted, 1 finding");
+        insta::assert_snapshot!(alert[0].text, @r#"
+        Pruning in eu-central-1, account 123456789012, slot 2026-11-20T03:00:00Z:
+
+          900 of 1000 snapshots would have been deleted, and the cap allows 200: none was.
+          See what, and why: snapkeep prune --dry-run --regions eu-central-1
+          If it is meant: raise "cap" in the policy, or: snapkeep prune --cap N --yes
+
+          A person must look at these; what they speak of is kept until then.
+
+          vol-1: its backups have stopped
+          Look: snapkeep explain VOLUME --regions eu-central-1
+        "#);
+    }
+
+    #[test]
+    fn a_prune_job_that_failed_is_no_missing_backup() {
+        let mut news = letter("daily", 1, "UnauthorizedOperation", "You are not authorized");
+        if let Subject::Report(Report::DeadLetter(letter)) = &mut news.subject {
+            letter.action = Action::Prune;
+        }
+        let alerts = alerts(vec![news, letter("daily", 2, "InternalError", "x")]);
+        assert_eq!(alerts[0].subject, "snapkeep daily: 1 volume not backed up, 1 volume not pruned");
+        assert!(alerts[0].text.contains("snapkeep prune --dry-run"), "{}", alerts[0].text);
     }
 
     #[test]

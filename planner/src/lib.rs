@@ -1,27 +1,32 @@
-//! The planner: a policy in, one job for each volume out.
+//! The planner: a policy in, one job for each volume out; or for each volume of which some snapshot expires.
 //!
 //! [`Planner::handle`] is the Lambda. [`mod@plan`] is what it does, and what the operator's tool does without a queue;
 //! [`survey`] is its pure half.
 
+pub mod place;
 pub mod plan;
+pub mod prune;
 mod send;
 pub mod summary;
 pub mod survey;
 
 use chrono::{DateTime, Utc};
 use lambda_runtime::Diagnostic;
+use serde::Serialize;
 use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::aws::sqs::{Message, Queue};
 use shared::config;
 use shared::vocabulary::job::Job;
-use shared::vocabulary::policy::Policy;
+use shared::vocabulary::policy::Input;
 use shared::vocabulary::report::{self, Report};
-use tokio::sync::mpsc;
+use shared::vocabulary::slot::Slot;
+use tokio::sync::mpsc::{self, Receiver};
 use tracing::{error, info, warn};
 
 use crate::plan::plan;
-use crate::summary::Summary;
+use crate::prune::{expiring, prune};
+use crate::summary::{PruneSummary, RegionSummary, Summary};
 
 /// The planner Lambda.
 #[derive(Debug)]
@@ -52,54 +57,70 @@ impl Planner {
     /// not be planned. Lambda tries an asynchronous invocation again, which is harmless: the slot is the same, so
     /// the jobs are.
     pub async fn handle(&self, event: &Value, now: DateTime<Utc>) -> Result<Value, Diagnostic> {
-        let policy = match Policy::parse(event, now) {
-            Ok(policy) => policy,
+        let regions = &self.config.regions;
+        let (sender, receiver) = mpsc::channel(UNDER_WAY);
+        let summary = match Input::parse(event, now) {
+            Ok(Input::Snapshot(policy)) => {
+                let planned = plan(&self.aws, &policy, regions, sender);
+                match policy.dry_run {
+                    true => return Ok(dry_run(planned, receiver).await),
+                    false => self.enqueue(planned, receiver).await,
+                }
+            }
+            Ok(Input::Prune(policy)) => {
+                let (seen, judged) = mpsc::channel(UNDER_WAY);
+                match policy.dry_run {
+                    true => {
+                        let planned = prune(&self.aws, &policy, regions, now, sender, Some(seen));
+                        drop(receiver);
+                        return Ok(dry_run(planned, expiring(judged)).await);
+                    }
+                    false => {
+                        let planned = prune(&self.aws, &policy, regions, now, sender, None);
+                        let summary = self.enqueue(planned, receiver).await;
+                        self.tell_findings(&summary, now).await;
+                        summary
+                    }
+                }
+            }
             Err(problem) => {
                 let problem = format!("the policy was refused, nothing was enqueued: {problem}");
                 return Err(self.failed("PolicyRefused", None, vec![problem], now).await);
             }
         };
-        match policy.dry_run {
-            true => Ok(self.dry_run(&policy).await),
-            false => self.enqueue(&policy, now).await,
-        }
-    }
-
-    async fn enqueue(&self, policy: &Policy, now: DateTime<Utc>) -> Result<Value, Diagnostic> {
-        let (sender, receiver) = mpsc::channel(UNDER_WAY);
-        let planned = plan(&self.aws, policy, &self.config.regions, sender);
-        let (mut summary, unsent) = tokio::join!(planned, send::send(&self.jobs, receiver));
-        summary.add_unsent(unsent);
-        log(&summary);
         match summary.problems() {
             problems if problems.is_empty() => Ok(json!(summary)),
-            problems => Err(self.failed("PlanIncomplete", Some(policy), problems, now).await),
+            problems => Err(self.failed("PlanIncomplete", Some(&summary), problems, now).await),
         }
     }
 
-    /// The same plan, and nothing is sent. What does not fit into a Lambda's answer is left out visibly.
-    async fn dry_run(&self, policy: &Policy) -> Value {
-        let (sender, mut receiver) = mpsc::channel::<Job>(UNDER_WAY);
-        let collect = async {
-            let (mut jobs, mut size, mut omitted) = (Vec::new(), 0, 0);
-            while let Some(job) = receiver.recv().await {
-                size += job.body().len();
-                match size <= LARGEST_PLAN {
-                    true => jobs.push(job),
-                    false => omitted += 1,
-                }
-            }
-            (jobs, omitted)
-        };
-        let (summary, (jobs, omitted)) = tokio::join!(plan(&self.aws, policy, &self.config.regions, sender), collect);
-        json!({"dry_run": true, "summary": summary, "plan": jobs, "omitted": omitted})
+    async fn enqueue(&self, planned: impl Future<Output = Summary>, jobs: Receiver<Job>) -> Summary {
+        let (mut summary, unsent) = tokio::join!(planned, send::send(&self.jobs, jobs));
+        summary.add_unsent(unsent);
+        log(&summary);
+        summary
+    }
+
+    /// A report for each Region where a person must look before anything more is deleted.
+    async fn tell_findings(&self, summary: &Summary, at: DateTime<Utc>) {
+        for region in &summary.regions {
+            let Some(report) = findings(region, summary.slot, at) else { continue };
+            self.tell(&Report::Retention(report)).await;
+        }
+    }
+
+    async fn tell(&self, report: &Report) {
+        let sent = self.reports.send(&Message { body: report.body(), ..Message::default() }).await;
+        if let Err(unsent) = sent {
+            error!("nobody was told of it: {unsent}");
+        }
     }
 
     /// Tells the people, and makes the invocation fail. A report that cannot be sent is in the failure as well.
     async fn failed(
         &self,
         kind: &str,
-        policy: Option<&Policy>,
+        summary: Option<&Summary>,
         problems: Vec<String>,
         at: DateTime<Utc>,
     ) -> Diagnostic {
@@ -107,26 +128,66 @@ impl Planner {
         error!(error.kind = kind, "could not plan: {message}");
         let report = Report::Planning(report::Planning {
             version: report::VERSION,
-            policy: policy.map(|policy| policy.name.clone()),
-            slot: policy.map(|policy| policy.slot),
+            policy: summary.map(|summary| summary.policy.clone()),
+            slot: summary.map(|summary| summary.slot),
             problems,
             at,
         });
-        let sent = self.reports.send(&Message { body: report.body(), ..Message::default() }).await;
-        if let Err(unsent) = sent {
-            error!("nobody was told of it: {unsent}");
-        }
+        self.tell(&report).await;
         Diagnostic { error_type: kind.into(), error_message: message }
     }
+}
+
+/// The same plan, and nothing is sent. What does not fit into a Lambda's answer is left out visibly.
+async fn dry_run<T: Serialize>(planned: impl Future<Output = Summary>, mut rows: Receiver<T>) -> Value {
+    let collect = async {
+        let (mut plan, mut size, mut omitted) = (Vec::new(), 0, 0);
+        while let Some(row) = rows.recv().await {
+            let row = json!(row);
+            size += row.to_string().len();
+            match size <= LARGEST_PLAN {
+                true => plan.push(row),
+                false => omitted += 1,
+            }
+        }
+        (plan, omitted)
+    };
+    let (summary, (plan, omitted)) = tokio::join!(planned, collect);
+    json!({"dry_run": true, "summary": summary, "plan": plan, "omitted": omitted})
+}
+
+/// What a person must look at in a Region; `None` if there is nothing.
+fn findings(region: &RegionSummary, slot: Slot, at: DateTime<Utc>) -> Option<report::Retention> {
+    let prune = region.prune.as_ref()?;
+    let capped = prune.capped.as_ref().map(|capped| {
+        let (expiring, there, most) = (prune.expiring, prune.snapshots, capped.most);
+        format!("{expiring} of {there} snapshots would have been deleted, and the cap allows {most}: none was")
+    });
+    (capped.is_some() || !region.warnings.is_empty()).then(|| report::Retention {
+        version: report::VERSION,
+        account: region.account.clone(),
+        region: region.region.clone(),
+        slot,
+        capped,
+        findings: region.warnings.clone(),
+        at,
+    })
 }
 
 fn log(summary: &Summary) {
     for region in &summary.regions {
         info!(
             policy.name = summary.policy, policy.slot = %summary.slot, account = region.account, region = region.region,
-            instances = region.instances, volumes = region.volumes, jobs = region.jobs,
+            volumes = region.volumes, jobs = region.jobs,
             "planned {} jobs of {} in {}", region.jobs, summary.policy, region.region,
         );
+        if let Some(PruneSummary { snapshots, expiring, capped: Some(capped), .. }) = &region.prune {
+            warn!(
+                account = region.account, region = region.region, snapshots, expiring, most = capped.most,
+                "nothing is deleted in {}: {expiring} of {snapshots} snapshots would be, the cap allows {}",
+                region.region, capped.most,
+            );
+        }
         for warning in &region.warnings {
             warn!(policy.name = summary.policy, region = region.region, "{warning}");
         }

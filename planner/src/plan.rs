@@ -7,13 +7,14 @@ use shared::aws::Aws;
 use shared::aws::ec2::Ec2;
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::job::Job;
-use shared::vocabulary::policy::{Account, Policy, Regions};
+use shared::vocabulary::policy::{Policy, Regions};
 use shared::vocabulary::selection::{AttachmentState, Resource, TagMatch};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::place::{Place, places};
 use crate::summary::{RegionSummary, Summary};
-use crate::survey::{Place, Survey};
+use crate::survey::Survey;
 
 /// A page of a thousand volumes takes megabytes as XML and as values: thirty of them at once would be most of a small
 /// Lambda's memory. All Regions are read at once, and take turns at holding a page.
@@ -27,25 +28,13 @@ pub async fn plan(aws: &Aws, policy: &Policy, default_regions: &Regions, jobs: S
     let mut summary =
         Summary { policy: policy.name.clone(), slot: policy.slot, jobs: 0, regions: Vec::new(), errors: Vec::new() };
     let regions = policy.regions.as_ref().unwrap_or(default_regions);
-    let places = future::join_all(policy.accounts.iter().map(|account| places(aws, account, regions))).await;
-    let (found, failed): (Vec<_>, Vec<_>) = places.into_iter().partition(Result::is_ok);
-    summary.errors = failed.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
-    let places = found.into_iter().flatten().flatten();
+    let (places, errors) = places(aws, &policy.accounts, regions).await;
+    summary.errors = errors;
     let pages = &Semaphore::new(PAGES_AT_ONCE);
-    let planned = places.map(|place| plan_region(aws, policy, place, pages, jobs.clone()));
+    let planned = places.into_iter().map(|place| plan_region(aws, policy, place, pages, jobs.clone()));
     summary.regions = future::join_all(planned).await;
     summary.jobs = summary.regions.iter().map(|region| region.jobs).sum();
     summary
-}
-
-async fn places(aws: &Aws, account: &Account, regions: &Regions) -> Result<Vec<Place>, ApiError> {
-    let role = account.role();
-    let id = aws.account_id(account).await?;
-    let regions = match regions {
-        Regions::These(regions) => regions.clone(),
-        Regions::All => aws.ec2(role, aws.home_region()).await?.enabled_regions().await?,
-    };
-    Ok(regions.into_iter().map(|region| Place { account: id.clone(), role: role.cloned(), region }).collect())
 }
 
 async fn plan_region(aws: &Aws, policy: &Policy, place: Place, pages: &Semaphore, jobs: Sender<Job>) -> RegionSummary {

@@ -6,21 +6,12 @@ use shared::rules::retain_rule::retain_rule;
 use shared::rules::select::{Attached, Verdict, verdict};
 use shared::rules::tags::copied_tags;
 use shared::vocabulary::inventory::{Instance, Volume};
-use shared::vocabulary::job::{Action, Identity, Job, VERSION};
-use shared::vocabulary::orphans::Orphans;
-use shared::vocabulary::policy::{Policy, Retention, Role};
+use shared::vocabulary::job::{Action, Identity, Job};
+use shared::vocabulary::policy::{Policy, Retention};
 use shared::vocabulary::selection::Resource;
 
+use crate::place::Place;
 use crate::summary::RegionSummary;
-
-/// One Region of one account, and how to get into it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Place {
-    pub account: String,
-    pub role: Option<Role>,
-    pub region: String,
-}
 
 /// What is known of a Region so far.
 #[derive(Debug)]
@@ -37,13 +28,10 @@ pub struct Survey<'a> {
     summary: RegionSummary,
 }
 
-const MOST_WARNINGS: usize = 100;
-
 impl<'a> Survey<'a> {
     /// Nothing is known yet.
     pub fn new(policy: &'a Policy, place: Place) -> Self {
-        let summary =
-            RegionSummary { account: place.account.clone(), region: place.region.clone(), ..RegionSummary::default() };
+        let summary = RegionSummary { instances: Some(0), ..RegionSummary::of(&place) };
         Self {
             policy,
             place,
@@ -72,7 +60,7 @@ impl<'a> Survey<'a> {
             self.indices.insert(instance.id.clone(), index);
             self.instances.push(instance);
         }
-        self.summary.instances = self.instances.len();
+        self.summary.instances = Some(self.instances.len());
     }
 
     /// Whether no volume can be selected any more: a policy of instances matched none.
@@ -126,11 +114,7 @@ impl<'a> Survey<'a> {
 
     /// The summary of the Region, which `error` stopped.
     pub fn finish(mut self, error: Option<String>) -> RegionSummary {
-        let more = self.warnings.len().saturating_sub(MOST_WARNINGS);
-        self.summary.warnings = self.warnings.into_iter().take(MOST_WARNINGS).collect();
-        if more > 0 {
-            self.summary.warnings.push(format!("and {more} more warnings"));
-        }
+        self.summary.set_warnings(self.warnings);
         self.summary.error = error;
         self.summary
     }
@@ -152,14 +136,6 @@ fn job(policy: &Policy, place: &Place, volume: &Volume, attached: Option<Attache
         slot: policy.slot,
     };
     let job = Job {
-        version: VERSION,
-        action: Action::Snapshot,
-        id: identity.job_id(),
-        policy: policy.name.clone(),
-        slot: policy.slot,
-        account: place.account.clone(),
-        region: place.region.clone(),
-        volume: volume.id.clone(),
         instance: instance.map(|instance| instance.id.clone()),
         device: attached.map(|attached| attached.device.into()),
         retain: Some(retain),
@@ -167,13 +143,9 @@ fn job(policy: &Policy, place: &Place, volume: &Volume, attached: Option<Attache
             Retention::CountInTag(key) => Some(key.clone()),
             Retention::Rule(_) => None,
         },
-        orphans: Orphans::default(),
         time_zone: policy.time_zone,
-        role: place.role.clone(),
         tags: copied.tags,
-        attempt: 1,
-        not_before: None,
-        failure: None,
+        ..identity.job(place.role.as_ref())
     };
     (job, unreadable.into_iter().chain(dropped).collect())
 }
@@ -232,7 +204,7 @@ mod tests {
         let instances = ["i-1 Backup=true: vol-1@/dev/xvda vol-2@/dev/sdf", "i-2 Backup=no: vol-3@/dev/xvda"];
         let volumes = ["vol-1", "vol-2", "vol-3", "vol-4"].map(|id| volume(id, &[]));
         let summary = check(&policy, &instances, &volumes, &["vol-1 i-1", "vol-2 i-1"]);
-        assert_eq!((summary.instances, summary.volumes, summary.jobs), (1, 2, 2));
+        assert_eq!((summary.instances, summary.volumes, summary.jobs), (Some(1), 2, 2));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Worker {
 pub struct Lanes {
     /// `SNAPKEEP_CREATE_RATE`: `CreateSnapshot` calls per second in each lane. EC2 refills five.
     pub create_rate: f64,
+    /// `SNAPKEEP_DELETE_RATE`: `DeleteSnapshot` calls per second in each lane. EC2 refills five.
+    pub delete_rate: f64,
     /// How often and how long a failing job is tried: `SNAPKEEP_MAX_ATTEMPTS`, default 5.
     pub patience: Patience,
 }
@@ -83,7 +85,8 @@ impl Lanes {
 
     fn read(var: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
         Ok(Self {
-            create_rate: rate(var, "SNAPKEEP_CREATE_RATE")?,
+            create_rate: rate(var, "SNAPKEEP_CREATE_RATE", Self::default().create_rate)?,
+            delete_rate: rate(var, "SNAPKEEP_DELETE_RATE", Self::default().delete_rate)?,
             patience: Patience::with_attempts(max_attempts(var)?),
         })
     }
@@ -92,7 +95,7 @@ impl Lanes {
 /// The default lane: 90 % of what EC2's bucket refills, and five attempts.
 impl Default for Lanes {
     fn default() -> Self {
-        Self { create_rate: 4.5, patience: Patience::with_attempts(5) }
+        Self { create_rate: 4.5, delete_rate: 4.5, patience: Patience::with_attempts(5) }
     }
 }
 
@@ -137,8 +140,8 @@ fn queue_url(var: &dyn Fn(&str) -> Option<String>, name: &str, is_fifo: bool) ->
     }
 }
 
-fn rate(var: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<f64, Problem> {
-    let Some(text) = var(name) else { return Ok(Lanes::default().create_rate) };
+fn rate(var: &dyn Fn(&str) -> Option<String>, name: &str, default: f64) -> Result<f64, Problem> {
+    let Some(text) = var(name) else { return Ok(default) };
     let rate = text.trim().parse().ok().filter(|rate| (0.01..=10_000.0).contains(rate));
     rate.ok_or_else(|| Problem::value(name, &text, "calls per second, 0.01 to 10000, such as 4.5"))
 }
@@ -186,7 +189,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_contract() {
         let lanes = worker("", None).unwrap().lanes;
-        assert_eq!((lanes.create_rate, lanes.patience.max_attempts), (4.5, 5));
+        assert_eq!((lanes.create_rate, lanes.delete_rate, lanes.patience.max_attempts), (4.5, 4.5, 5));
         let lanes = worker("SNAPKEEP_CREATE_RATE", Some("12.5")).unwrap().lanes;
         assert_eq!(lanes.create_rate, 12.5);
     }
@@ -201,6 +204,7 @@ mod tests {
             ("SNAPKEEP_CREATE_RATE", Some("fast"), "such as 4.5"),
             ("SNAPKEEP_CREATE_RATE", Some("0"), "0.01"),
             ("SNAPKEEP_CREATE_RATE", Some("NaN"), "0.01"),
+            ("SNAPKEEP_DELETE_RATE", Some("-1"), "such as 4.5"),
             ("SNAPKEEP_MAX_ATTEMPTS", Some("0"), "1 to 7"),
             ("SNAPKEEP_MAX_ATTEMPTS", Some("50"), "1 to 7"),
         ];

@@ -1,6 +1,9 @@
-//! The jobs of a lane: what is done already is found first, the rest is done at the lane's pace.
+//! The jobs of a lane: what there is is looked at first, the rest is done at the lane's pace.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod create;
+mod prune;
+
+use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,18 +12,18 @@ use chrono::TimeDelta;
 use futures::stream::{self, FuturesUnordered};
 use futures::{FutureExt, Stream, StreamExt};
 use shared::aws::Aws;
-use shared::aws::ec2::Ec2;
 use shared::config;
 use shared::rules::fate::{Fate, fate};
 use shared::rules::pace::Pace;
-use shared::rules::tags::{description, snapshot_tags};
 use shared::vocabulary::api_error::ApiError;
-use shared::vocabulary::job::{Failure, Job, Lane};
+use shared::vocabulary::job::{Action, Failure, Job, Lane};
 use shared::vocabulary::policy::Role;
-use shared::vocabulary::tag;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
+use self::create::Done;
+pub use self::prune::{Left, Pruned};
+use self::prune::Scene;
 use crate::clock::Clock;
 
 /// Works through lanes, each at its own pace.
@@ -29,6 +32,7 @@ pub struct Lanes {
     aws: Arc<Aws>,
     config: config::Lanes,
     paces: Mutex<HashMap<Lane, Pace>>,
+    shown: Option<BTreeSet<String>>,
 }
 
 /// What becomes of a job after an attempt.
@@ -56,12 +60,26 @@ pub enum Outcome {
     AlreadyThere(String),
     /// The volume was deleted after planning.
     VolumeGone,
+    /// What no rule keeps is deleted, as far as it can be.
+    Pruned(Pruned),
+}
+
+/// What there was when the batch began.
+enum Sight {
+    ToCreate(Done),
+    ToPrune(Scene),
 }
 
 impl Lanes {
     /// Lanes that nobody has called in yet.
     pub fn new(aws: Arc<Aws>, config: config::Lanes) -> Self {
-        Self { aws, config, paces: Mutex::default() }
+        Self { aws, config, paces: Mutex::default(), shown: None }
+    }
+
+    /// Lanes that delete none but these snapshots: those that a person has been shown.
+    #[must_use]
+    pub fn limited_to(self, shown: BTreeSet<String>) -> Self {
+        Self { shown: Some(shown), ..self }
     }
 
     /// Does `jobs`, all of one `lane` and one `role`, and gives what becomes of each as it is known. Jobs whose turn
@@ -76,7 +94,7 @@ impl Lanes {
     ) -> impl Stream<Item = (Job, Step)> + 'a {
         let begin = async move {
             match timeout_at(stop, self.look(&lane, role.as_ref(), &jobs)).await {
-                Ok(Ok((ec2, done))) => self.create_missing(lane, ec2, done, jobs, clock, stop).boxed_local(),
+                Ok(Ok(sight)) => self.attempts(Turn { lane, clock, stop }, sight, jobs).boxed_local(),
                 Ok(Err(error)) => {
                     let step = move |job: &Job| self.failed(job, &error, &clock).unwrap_or(NOT_NOW);
                     stream::iter(jobs).map(move |job| (job.clone(), step(&job))).boxed_local()
@@ -87,35 +105,30 @@ impl Lanes {
         begin.flatten_stream()
     }
 
-    /// One look for the whole batch: job id → snapshot. A snapshot in `error` is no backup, so its job is not done.
-    async fn look(
-        &self,
-        lane: &Lane,
-        role: Option<&Role>,
-        jobs: &[Job],
-    ) -> Result<(Ec2, BTreeMap<String, String>), ApiError> {
+    /// One look for the whole batch.
+    async fn look(&self, lane: &Lane, role: Option<&Role>, jobs: &[Job]) -> Result<Sight, ApiError> {
         let ec2 = self.aws.ec2(role, &lane.region).await?;
-        let ids: BTreeSet<String> = jobs.iter().map(|job| job.id.clone()).collect();
-        let found = ec2.snapshots_of_jobs(&ids).await?.into_iter().filter(|snapshot| snapshot.state != "error");
-        let done = found.filter_map(|mut snapshot| Some((snapshot.tags.remove(tag::JOB)?, snapshot.id)));
-        Ok((ec2, done.collect()))
+        match lane.action {
+            Action::Snapshot => Done::look(ec2, jobs).await.map(Sight::ToCreate),
+            Action::Prune => Scene::look(ec2, jobs).await.map(Sight::ToPrune),
+        }
     }
 
-    fn create_missing<'a>(
-        &'a self,
-        lane: Lane,
-        ec2: Ec2,
-        done: BTreeMap<String, String>,
-        jobs: Vec<Job>,
-        clock: Clock,
-        stop: Instant,
-    ) -> impl Stream<Item = (Job, Step)> + 'a {
+    fn attempts<'a>(&'a self, turn: Turn, sight: Sight, jobs: Vec<Job>) -> impl Stream<Item = (Job, Step)> + 'a {
+        let (turn, sight) = (Arc::new(turn), Arc::new(sight));
         let attempts = jobs.into_iter().map(move |job| {
-            let (lane, ec2, done) = (lane.clone(), ec2.clone(), done.get(&job.id).cloned());
+            let (turn, sight) = (Arc::clone(&turn), Arc::clone(&sight));
             async move {
-                let step = match done {
-                    Some(snapshot) => Step::Finished(Outcome::AlreadyThere(snapshot)),
-                    None => self.create_or_panic(&lane, &ec2, &job, &clock, stop).await,
+                let attempt = async {
+                    match sight.as_ref() {
+                        Sight::ToCreate(done) => self.create(&turn, done, &job).await,
+                        Sight::ToPrune(scene) => self.prune(&turn, scene, &job).await,
+                    }
+                };
+                // A panic in one job is a failed attempt of that job alone.
+                let step = match caught(&job, attempt).await {
+                    Ok(step) => step,
+                    Err(panic) => self.failed(&job, &panic, &turn.clock).unwrap_or(NOT_NOW),
                 };
                 (job, step)
             }
@@ -123,36 +136,30 @@ impl Lanes {
         attempts.collect::<FuturesUnordered<_>>()
     }
 
-    /// A panic in one job is a failed attempt of that job alone.
-    async fn create_or_panic(&self, lane: &Lane, ec2: &Ec2, job: &Job, clock: &Clock, stop: Instant) -> Step {
-        match caught(job, self.create(lane, ec2, job, clock, stop)).await {
-            Ok(step) => step,
-            Err(panic) => self.failed(job, &panic, clock).unwrap_or(NOT_NOW),
+    /// Waits until the lane may call again. An error is the step of a job whose turn would come too late.
+    async fn turn(&self, turn: &Turn) -> Result<(), Step> {
+        match self.paced(&turn.lane, |pace, now| pace.reserve(now, turn.stop.into_std())) {
+            Ok(start) => {
+                sleep_until(start.into()).await;
+                Ok(())
+            }
+            Err(start) => Err(Step::HandedBack(Instant::from_std(start).duration_since(Instant::now()))),
         }
     }
 
-    /// Takes the snapshot when it is the job's turn. While EC2 throttles, the lane slows down and the job waits in it:
-    /// a throttled call did nothing, so it is safe to ask again.
-    async fn create(&self, lane: &Lane, ec2: &Ec2, job: &Job, clock: &Clock, stop: Instant) -> Step {
-        loop {
-            match self.paced(lane, |pace, now| pace.reserve(now, stop.into_std())) {
-                Ok(start) => sleep_until(start.into()).await,
-                Err(start) => return Step::HandedBack(Instant::from_std(start).duration_since(Instant::now())),
-            }
-            match ec2.create_snapshot(&job.volume, &description(job), snapshot_tags(job)).await {
-                Ok(snapshot) => {
-                    self.paced(lane, |pace, _| pace.went_through());
-                    return Step::Finished(Outcome::Created(snapshot));
-                }
-                Err(error) => match self.failed(job, &error, clock) {
-                    Some(step) => return step,
-                    None => {
-                        warn!(job.id, volume.id = job.volume, error.code, "throttled in {lane}, the lane slows down");
-                        self.paced(lane, Pace::throttled);
-                    }
-                },
-            }
+    /// The lane's call failed: what becomes of its job, or nothing yet where EC2 throttles. Then the lane slows down,
+    /// and the job waits in it: a throttled call did nothing, so it is safe to ask again.
+    fn call_failed(&self, turn: &Turn, job: &Job, error: &ApiError) -> Option<Step> {
+        let step = self.failed(job, error, &turn.clock);
+        if step.is_none() {
+            warn!(job.id, volume.id = job.volume, error.code, "throttled in {}, the lane slows down", turn.lane);
+            self.paced(&turn.lane, Pace::throttled);
         }
+        step
+    }
+
+    fn call_went_through(&self, turn: &Turn) {
+        self.paced(&turn.lane, |pace, _| pace.went_through());
     }
 
     /// The pace of a lane that was called in.
@@ -161,8 +168,12 @@ impl Lanes {
     }
 
     fn paced<T>(&self, lane: &Lane, step: impl FnOnce(&mut Pace, std::time::Instant) -> T) -> T {
+        let rate = match lane.action {
+            Action::Snapshot => self.config.create_rate,
+            Action::Prune => self.config.delete_rate,
+        };
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        let pace = paces.entry(lane.clone()).or_insert_with(|| Pace::new(self.config.create_rate));
+        let pace = paces.entry(lane.clone()).or_insert_with(|| Pace::new(rate));
         step(pace, Instant::now().into_std())
     }
 
@@ -188,6 +199,19 @@ impl Lanes {
             Fate::DeadLetter => Some(Step::Dead(next(job.attempt, None))),
         }
     }
+}
+
+/// The lane that a batch is of, and how long it has.
+#[derive(Debug)]
+struct Turn {
+    lane: Lane,
+    clock: Clock,
+    stop: Instant,
+}
+
+/// The jobs' values of one kind, each once.
+fn distinct<'a>(jobs: &'a [Job], of: impl Fn(&'a Job) -> &'a String) -> BTreeSet<String> {
+    jobs.iter().map(|job| of(job).clone()).collect()
 }
 
 /// What `attempt` comes to, or the panic that ended it, as an error that is tried again.

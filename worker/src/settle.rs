@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::Received;
 use crate::clock::Clock;
-use crate::lanes::{Outcome, Step};
+use crate::lanes::{Outcome, Pruned, Step};
 
 /// The queues that a worker settles with.
 #[derive(Debug)]
@@ -179,11 +179,20 @@ fn log_finished(job: &Job, outcome: &Outcome, clock: &Clock) {
         Outcome::Created(snapshot) => ("created", snapshot.as_str()),
         Outcome::AlreadyThere(snapshot) => ("already there", snapshot.as_str()),
         Outcome::VolumeGone => ("volume gone", "none"),
+        Outcome::Pruned(Pruned { deleted, left }) => return log_pruned(job, deleted.len(), left.len()),
     };
     info!(
         job.id, policy.name = job.policy, policy.slot = %job.slot, account = job.account, region = job.region,
         volume.id = job.volume, snapshot.id = snapshot, outcome = word, attempt = job.attempt,
         age_seconds = (clock.now() - job.slot.time()).num_seconds(),
         "{}: {word}, {snapshot}", job.place(),
+    );
+}
+
+fn log_pruned(job: &Job, deleted: usize, left: usize) {
+    info!(
+        job.id, policy.name = job.policy, policy.slot = %job.slot, account = job.account, region = job.region,
+        volume.id = job.volume, outcome = "pruned", deleted, left, attempt = job.attempt,
+        "{}: pruned, {deleted} deleted, {left} left", job.place(),
     );
 }

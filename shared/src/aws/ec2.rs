@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{self, Filter, LockState, ResourceType, StorageTier, TagSpecification};
+use aws_sdk_ec2::types::{self, Filter, LockState, ResourceType, StorageTier, TagSpecification, VolumeState};
 use aws_smithy_runtime::client::retries::RetryPartition;
 use chrono::{DateTime, Utc};
 use futures::{Stream, TryStreamExt, stream};
@@ -96,10 +96,6 @@ impl Ec2 {
     ) -> impl Stream<Item = Result<Vec<Volume>, ApiError>> + use<> {
         let mut filters = tag_filters(tags);
         filters.extend(state.map(|state| filter("status", [state.into()])));
-        self.volumes_with(filters)
-    }
-
-    fn volumes_with(&self, filters: Vec<Filter>) -> impl Stream<Item = Result<Vec<Volume>, ApiError>> + use<> {
         let request = self.reads.describe_volumes().max_results(PAGE).set_filters(Some(filters));
         let operation = format!("list volumes in {}", self.region);
         stream::unfold(request.into_paginator().send(), |mut pages| async { Some((pages.next().await?, pages)) })
@@ -189,17 +185,48 @@ impl Ec2 {
         Ok(since)
     }
 
+    /// One volume, and the instances that have it; `None` if it is not there.
+    pub async fn volume(&self, id: &str) -> Result<Option<(Volume, Vec<Instance>)>, ApiError> {
+        let request = self.reads.describe_volumes().include_managed_resources(true).max_results(PAGE);
+        let answer = request.filters(filter("volume-id", [literal(id)])).send().await;
+        let answer = answer.map_err(|error| api_error(&format!("look for {id} in {}", self.region), error))?;
+        let Some(found) = answer.volumes.unwrap_or_default().into_iter().next().map(volume) else { return Ok(None) };
+        let request = self.reads.describe_instances().max_results(PAGE);
+        let request = request.filters(filter("block-device-mapping.volume-id", [literal(id)]));
+        let answer = request.send().await;
+        let operation = format!("look for the instances of {id} in {}", self.region);
+        let reservations = answer.map_err(|error| api_error(&operation, error))?.reservations.unwrap_or_default();
+        let instances = reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
+        Ok(Some((found, instances.map(instance).collect())))
+    }
+
     /// Those of `volumes` that are there.
     pub async fn living(&self, volumes: &BTreeSet<String>) -> Result<BTreeSet<String>, ApiError> {
         let volumes: Vec<String> = volumes.iter().cloned().collect();
         let mut living = BTreeSet::new();
         for chunk in volumes.chunks(MOST_VALUES) {
-            let mut pages = pin!(self.volumes_with(vec![filter("volume-id", chunk.iter().cloned())]));
-            while let Some(page) = pages.try_next().await? {
-                living.extend(page.into_iter().filter(|volume| volume.state != "deleted").map(|volume| volume.id));
-            }
+            living.extend(self.ids_of_volumes(vec![filter("volume-id", chunk.iter().cloned())]).await?);
         }
         Ok(living)
+    }
+
+    /// All volumes that are there, those that AWS services manage and that are hidden otherwise among them.
+    pub async fn living_volumes(&self) -> Result<BTreeSet<String>, ApiError> {
+        self.ids_of_volumes(Vec::new()).await
+    }
+
+    async fn ids_of_volumes(&self, filters: Vec<Filter>) -> Result<BTreeSet<String>, ApiError> {
+        let request = self.reads.describe_volumes().include_managed_resources(true);
+        let request = request.max_results(PAGE).set_filters(Some(filters));
+        let mut pages = request.into_paginator().send();
+        let mut ids = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| api_error(&format!("list volumes in {}", self.region), error))?;
+            let volumes = page.volumes.unwrap_or_default().into_iter();
+            let living = volumes.filter(|volume| volume.state != Some(VolumeState::Deleted));
+            ids.extend(living.filter_map(|volume| volume.volume_id));
+        }
+        Ok(ids)
     }
 
     /// What holds our own snapshots, so that EC2 would not delete them: images (deprecated and disabled ones too),

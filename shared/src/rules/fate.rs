@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::vocabulary::api_error::{ApiError, NO_ANSWER, NOT_SENT};
+use crate::vocabulary::inventory::Hold;
 
 /// What an error says about trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,33 @@ pub fn fate(error: &ApiError, attempt: u32, patience: &Patience, jitter: f64) ->
         Class::Transient => Fate::Retry(backoff(attempt, patience, jitter)),
         Class::Ambiguous => Fate::Retry(settle_at_least(backoff(attempt, patience, jitter))),
     }
+}
+
+/// What a refusal to delete a snapshot says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undeleted {
+    /// It is gone already: what was wanted is done.
+    Gone,
+    /// Something holds it, and only a person takes that away.
+    Held(Hold),
+}
+
+/// What the error of a `DeleteSnapshot` says about the snapshot; `None` where it speaks of the call.
+///
+/// An image and a fast snapshot restore have the same code, AWS Backup has the most general one, and the code for a
+/// locked snapshot is documented nowhere, so that EC2's words are looked at:
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
+pub fn undeleted(error: &ApiError) -> Option<Undeleted> {
+    let says = |word: &str| error.message.to_lowercase().contains(word) || error.code.to_lowercase().contains(word);
+    let is_refusal = error.status.is_some_and(|status| (400..500).contains(&status));
+    let is_held = match error.code.as_str() {
+        "InvalidSnapshot.NotFound" => return Some(Undeleted::Gone),
+        "InvalidSnapshot.InUse" | "OperationNotPermitted" => true,
+        "InvalidParameterValue" => says("aws backup"),
+        "UnauthorizedOperation" | "AccountDisabled" | "Blocked" => false,
+        _ => is_refusal && says("locked"),
+    };
+    is_held.then(|| Undeleted::Held(Hold::Refused(format!("{}: {}", error.code, error.message))))
 }
 
 fn backoff(attempt: u32, patience: &Patience, jitter: f64) -> TimeDelta {
@@ -190,6 +218,33 @@ mod tests {
         check("NoAnswer", 200, 2, Fate::Retry(seconds(30)));
         check("SomethingNew", 400, 1, Fate::Retry(seconds(15)));
         check("SomethingNew", 503, 4, Fate::Retry(seconds(120)));
+    }
+
+    fn check_undeleted(code: &str, status: u16, message: &str, expected: Option<&str>) {
+        let error = ApiError { message: message.into(), ..error(code, status) };
+        let found = undeleted(&error).map(|undeleted| match undeleted {
+            Undeleted::Gone => "gone".into(),
+            Undeleted::Held(hold) => hold.to_string(),
+        });
+        let expected = expected.map(|word| match word {
+            "held" => format!("EC2 does not delete it: {code}: {message}"),
+            word => word.into(),
+        });
+        assert_eq!(found, expected, "{code}: {message}");
+    }
+
+    #[test]
+    fn what_ec2_does_not_delete_is_told_apart_from_a_call_that_failed() {
+        check_undeleted("InvalidSnapshot.NotFound", 400, "The snapshot 'snap-1' does not exist.", Some("gone"));
+        check_undeleted("InvalidSnapshot.InUse", 400, "currently in use by ami-1", Some("held"));
+        check_undeleted("InvalidSnapshot.InUse", 400, "currently enabled for fast restores in eu-west-1b", Some("held"));
+        check_undeleted("OperationNotPermitted", 400, "the snapshot is locked", Some("held"));
+        check_undeleted("SnapshotLockedForAWhile", 409, "no", Some("held"));
+        check_undeleted("InvalidParameterValue", 400, "managed by the AWS Backup service", Some("held"));
+        check_undeleted("InvalidParameterValue", 400, "Value (x) for parameter snapshotId is invalid", None);
+        check_undeleted("UnauthorizedOperation", 403, "an explicit deny, locked down", None);
+        check_undeleted("RequestLimitExceeded", 503, "Request limit exceeded.", None);
+        check_undeleted("InternalError", 500, "the lock could not be read", None);
     }
 
     #[test]

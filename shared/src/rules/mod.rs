@@ -1,6 +1,8 @@
 //! Pure functions of values and `now`: no I/O, no clock, not async, and a verdict with its reason.
 
+pub mod adopt;
 pub mod fate;
+pub mod forecast;
 pub mod pace;
 pub mod retain_rule;
 pub mod retention;

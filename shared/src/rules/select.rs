@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::vocabulary::inventory::{Instance, Volume};
-use crate::vocabulary::selection::{AttachmentState, Resource, Selection};
+use crate::vocabulary::inventory::{Instance, Tags, Volume};
+use crate::vocabulary::selection::{AttachmentState, Resource, Selection, TagMatch};
 
 /// What a selection says of one volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,51 @@ pub fn verdict<'a>(selection: &Selection, volume: &Volume, attached: &[Attached<
         Ok(instance) => Verdict::Selected(instance),
         Err(skip) => Verdict::Skipped(skip),
     }
+}
+
+/// Why a selection takes `volume`, or why it does not, in words.
+pub fn explained(selection: &Selection, volume: &Volume, attached: &[Attached<'_>]) -> String {
+    match verdict(selection, volume, attached) {
+        Verdict::Selected(Some(found)) if selection.resource == Resource::Instance => {
+            format!("selected, because its instance {} has {}", found.instance.id, wanted(&selection.tags))
+        }
+        Verdict::Selected(_) => format!("selected, because it has {}", wanted(&selection.tags)),
+        Verdict::Skipped(skip) => format!("left out: {skip}"),
+        Verdict::Outside => format!("not selected: {}", outside(selection, volume, attached)),
+    }
+}
+
+fn outside(selection: &Selection, volume: &Volume, attached: &[Attached<'_>]) -> String {
+    let lack = |who: &str, tags| lacking(&selection.tags, tags).map(|what| format!("{who} {what}"));
+    match selection.resource {
+        Resource::Instance if attached.is_empty() => "it is attached to no instance".into(),
+        Resource::Instance => {
+            let instances = attached.iter().map(|attached| attached.instance);
+            let lacking = instances.filter_map(|instance| lack(&format!("its instance {}", instance.id), &instance.tags));
+            lacking.collect::<Vec<_>>().join("; ")
+        }
+        Resource::Volume(_) => lack("it", &volume.tags).unwrap_or_else(|| format!("it is {}", volume.state)),
+    }
+}
+
+/// What is wanted and not there, of the first tag that does not match.
+fn lacking(wanted: &TagMatch, tags: &Tags) -> Option<String> {
+    let (key, values) = wanted.0.iter().find(|(key, values)| {
+        !TagMatch([((*key).clone(), (*values).clone())].into()).all(tags)
+    })?;
+    Some(match tags.get(key) {
+        None => format!("has no tag {key}"),
+        Some(found) => format!("has the tag {key}={found}, and {} is wanted", values.join(" or ")),
+    })
+}
+
+fn wanted(tags: &TagMatch) -> String {
+    let tags = tags.0.iter().map(|(key, values)| match values.is_empty() {
+        true => format!("the tag {key}"),
+        false => format!("the tag {key}={}", values.join(" or ")),
+    });
+    let tags: Vec<String> = tags.collect();
+    if tags.is_empty() { "no tag to have".into() } else { tags.join(" and ") }
 }
 
 /// The attachments that make the selection match, in the order of their instances' ids.

@@ -134,6 +134,31 @@ impl Identity<'_> {
         let digest = Sha256::digest(format!("{policy}\n{action}\n{account}\n{region}\n{volume}\n{slot}"));
         digest.iter().take(10).map(|byte| format!("{byte:02x}")).collect()
     }
+
+    /// The first attempt of the job, which its account's `role` does, and nothing else said.
+    pub fn job(&self, role: Option<&Role>) -> Job {
+        Job {
+            version: VERSION,
+            action: self.action,
+            id: self.job_id(),
+            policy: self.policy.into(),
+            slot: self.slot,
+            account: self.account.into(),
+            region: self.region.into(),
+            volume: self.volume.into(),
+            instance: None,
+            device: None,
+            retain: None,
+            keyword: None,
+            orphans: Orphans::default(),
+            time_zone: utc(),
+            role: role.cloned(),
+            tags: BTreeMap::new(),
+            attempt: first_attempt(),
+            not_before: None,
+            failure: None,
+        }
+    }
 }
 
 impl Job {
@@ -174,7 +199,7 @@ impl Job {
         if !is_region(&self.region) {
             return Err(Problem::value("region", &self.region, REGION));
         }
-        if !is_resource_id(&self.volume, "vol-") {
+        if !is_volume(&self.volume) {
             return Err(Problem::value("volume", &self.volume, "a volume id such as vol-0123456789abcdef0"));
         }
         if let Some(instance) = self.instance.as_deref().filter(|id| !is_resource_id(id, "i-")) {
@@ -222,6 +247,11 @@ pub fn is_region(text: &str) -> bool {
         && words.iter().all(is_word)
         && !number.is_empty()
         && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether `text` has the form of a volume's id.
+pub fn is_volume(text: &str) -> bool {
+    is_resource_id(text, "vol-")
 }
 
 /// EC2's ids are a prefix and 8 or 17 hexadecimal digits:

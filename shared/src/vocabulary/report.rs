@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::job::{Failure, Job};
+use super::job::{Action, Failure, Job};
 use super::slot::Slot;
 use super::tag;
 
@@ -21,6 +21,8 @@ pub enum Report {
     Unreadable(Unreadable),
     /// A run could not be planned, or not everywhere.
     Planning(Planning),
+    /// A run that prunes has found what a person must look at.
+    Retention(Retention),
 }
 
 /// A job that went to the dead-letter queue.
@@ -28,6 +30,9 @@ pub enum Report {
 pub struct DeadLetter {
     /// [`VERSION`].
     pub version: u64,
+    /// What was to be done; left out, it was a snapshot.
+    #[serde(default)]
+    pub action: Action,
     /// The job id.
     pub job: String,
     /// The policy's name.
@@ -82,11 +87,34 @@ pub struct Planning {
     pub at: DateTime<Utc>,
 }
 
+/// What a person must look at before anything more is pruned in one Region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// [`VERSION`].
+    pub version: u64,
+    /// The account.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// The run's slot.
+    pub slot: Slot,
+    /// More would have expired than the cap allows, so that nothing is deleted: what, and how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capped: Option<String>,
+    /// Volumes of which nothing is deleted because their backups have stopped, and tags that cannot be read: a
+    /// sentence each.
+    #[serde(default)]
+    pub findings: Vec<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
 impl DeadLetter {
     /// The report on `job`, which failed for the last time as `failure` says.
     pub fn of(job: &Job, failure: &Failure) -> Self {
         Self {
             version: VERSION,
+            action: job.action,
             job: job.id.clone(),
             policy: job.policy.clone(),
             slot: job.slot,

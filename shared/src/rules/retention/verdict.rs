@@ -104,11 +104,35 @@ impl Verdict {
         if self.expires() { "expire" } else { "keep" }
     }
 
+    /// For a snapshot that no rule keeps and that cannot be deleted all the same: what stands in the way.
+    pub fn obstacle(&self) -> Option<&'static str> {
+        match &self.decision {
+            Decision::Keep(reasons) if reasons.iter().all(|reason| reason.obstacle().is_some()) => {
+                reasons.first().and_then(Reason::obstacle)
+            }
+            Decision::Keep(_) | Decision::Expire(_) => None,
+        }
+    }
+
     /// Why, in words: every reason that keeps it, or the cause that lets it go.
     pub fn why(&self) -> Vec<String> {
         match &self.decision {
             Decision::Keep(reasons) => reasons.iter().map(ToString::to_string).collect(),
             Decision::Expire(cause) => vec![cause.to_string()],
+        }
+    }
+}
+
+impl Reason {
+    /// For what stands in the way of a deletion without being a rule: what it is, to be counted by.
+    fn obstacle(&self) -> Option<&'static str> {
+        match self {
+            Self::Held(Hold::Image(_)) => Some("in use by an image"),
+            Self::Held(Hold::FastRestore(_)) => Some("enabled for fast snapshot restore"),
+            Self::Held(Hold::Lock(_)) => Some("locked"),
+            Self::Held(Hold::Refused(_)) => Some("EC2 does not delete it"),
+            Self::Archived(_) => Some("archived for less than 90 days"),
+            _ => None,
         }
     }
 }

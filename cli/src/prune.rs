@@ -1,0 +1,454 @@
+//! `snapkeep prune`: what no rule keeps, and why; and its deletion, when a person says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal, Write, stderr, stdin};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use planner::prune::{Adoptable, Judged, Seen, prune};
+use planner::summary::Summary;
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::aws::Aws;
+use shared::config;
+use shared::rules::retention::Verdict;
+use shared::vocabulary::job::Job;
+use shared::vocabulary::policy::{Prune, Regions};
+use shared::vocabulary::report::DeadLetter;
+use tokio::sync::mpsc;
+use worker::lanes::{Lanes, Left, Outcome, Pruned};
+
+use crate::deletion::Deletion;
+use crate::in_process::{Event, work};
+use crate::outcome::Verdicts;
+use crate::plan::{MOST_ROWS, Output, reached};
+use crate::policy::of_file;
+use crate::progress::Progress;
+use crate::show::show;
+use crate::table::{plain, table};
+use crate::{Error, exit};
+
+/// Show what no rule keeps, snapshot by snapshot with the reasons, and delete it when told to.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The policy as a JSON file, the same that a schedule has as its input; `-` reads standard input.
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["orphans", "cap"])]
+    file: Option<PathBuf>,
+    /// Where to look, instead of what the policy or the environment says: all, or eu-central-1,us-east-1.
+    #[arg(long, short, value_name = "REGIONS")]
+    regions: Option<String>,
+    /// What becomes of the last snapshot of a volume that is gone [default: keep-last].
+    #[arg(long, value_name = "keep-last|by-rule|90d")]
+    orphans: Option<String>,
+    /// How many snapshots may go in one Region, instead of 100 or a fifth of them. Where more would, none goes.
+    #[arg(long, value_name = "COUNT")]
+    cap: Option<u64>,
+    /// Only show.
+    #[arg(long, conflicts_with_all = ["yes", "plan"])]
+    dry_run: bool,
+    /// Delete without asking.
+    #[arg(long, short)]
+    yes: bool,
+    /// Delete what this plan showed and nothing else: the hash that a dry run printed, or the file that
+    /// `--dry-run --output json` wrote.
+    #[arg(long, value_name = "HASH|FILE")]
+    plan: Option<String>,
+    /// A table for people, or JSON for programs, with every snapshot.
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// Everything that was looked at, and what would be done.
+struct Plan {
+    at: DateTime<Utc>,
+    summary: Summary,
+    jobs: Vec<Job>,
+    volumes: Vec<Judged>,
+    adoptable: Vec<Adoptable>,
+    changes: Deletion,
+}
+
+/// What was done.
+#[derive(Debug, Default, Serialize)]
+struct Done {
+    deleted: BTreeSet<String>,
+    adopted: BTreeSet<String>,
+    /// Snapshot → why it was not deleted.
+    left: BTreeMap<String, String>,
+    failed: Vec<DeadLetter>,
+    /// What was to be adopted, and could not be.
+    errors: Vec<String>,
+}
+
+impl Options {
+    #[expect(clippy::disallowed_methods, reason = "the edge: this is where `now` comes from")]
+    pub async fn run(self) -> Result<u8, Error> {
+        let now = Utc::now();
+        let policy = self.policy(now)?;
+        let regions = match &policy.regions {
+            Some(regions) => regions.clone(),
+            None => config::regions_from_env()?,
+        };
+        let lanes = config::Lanes::from_env()?;
+        let shown_before = self.plan.as_deref().map(shown_before).transpose()?;
+        let aws = Arc::new(Aws::from_env().await);
+        let plan = Plan::make(&aws, &policy, &regions, now).await;
+        reached(&plan.summary)?;
+
+        let is_dry = self.dry_run || policy.dry_run;
+        let (changes, mut left) = plan.agreed(shown_before.as_ref())?;
+        if is_dry || self.output == Output::Table {
+            show(&plan.show(self.output));
+        }
+        if is_dry || changes.is_empty() {
+            let is_to_say = !is_dry && self.output == Output::Json;
+            is_to_say.then(|| show(&json!({"plan": plan.changes.hash(), "result": Done::default()}).to_string()));
+            return Ok(plan.exit_code());
+        }
+        if !self.yes && !confirmed(&changes)? {
+            eprintln!("Nothing was deleted.");
+            return Ok(plan.exit_code());
+        }
+        let mut done = plan.apply(&aws, lanes, &changes, now).await;
+        left.append(&mut done.left);
+        let is_done = |snapshot: &String| done.deleted.contains(snapshot);
+        left.retain(|snapshot, _| !is_done(snapshot));
+        done.left = left;
+        match self.output {
+            Output::Json => show(&json!({"plan": changes.hash(), "result": done}).to_string()),
+            Output::Table => show(&done.text(&changes)),
+        }
+        Ok(if done.is_whole() { plan.exit_code() } else { exit::PARTLY })
+    }
+
+    fn policy(&self, now: DateTime<Utc>) -> Result<Prune, Error> {
+        let mut event = match &self.file {
+            Some(file) => of_file(file)?,
+            None => json!({"action": "prune"}),
+        };
+        let regions = self.regions.as_deref().map(|regions| Regions::parse("regions", regions)).transpose()?;
+        if let Some(fields) = event.as_object_mut() {
+            regions.iter().for_each(|_| drop(fields.remove("regions")));
+            fields.extend(self.orphans.iter().map(|orphans| ("orphans".into(), json!(orphans))));
+            fields.extend(self.cap.iter().map(|cap| ("cap".into(), json!({"count": cap}))));
+        }
+        let policy = Prune::parse(&event, now)?;
+        Ok(Prune { regions: regions.or(policy.regions), ..policy })
+    }
+}
+
+/// A plan that a person has seen before: whole, or only its hash.
+enum Before {
+    Hash(String),
+    Whole(Deletion),
+}
+
+fn shown_before(named: &str) -> Result<Before, Error> {
+    let is_hash = named.len() == 12 && named.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash && !Path::new(named).exists() {
+        return Ok(Before::Hash(named.to_lowercase()));
+    }
+    let plan = Deletion::read(named, &of_file(Path::new(named))?);
+    plan.map(Before::Whole).map_err(|problem| Error::Usage(format!("nothing was deleted: {problem}")))
+}
+
+/// Asks on the terminal; the answer is no unless it is yes. Where nobody can answer, `--yes` must have been said.
+fn confirmed(changes: &Deletion) -> Result<bool, Error> {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        let again = format!("--plan {} --yes", changes.hash());
+        return Err(Error::Usage(format!("nothing was deleted. To delete exactly what was shown: snapkeep prune {again}")));
+    }
+    let adopt = if changes.adopt.is_empty() { String::new() } else { format!(", adopt {}", changes.adopt.len()) };
+    eprint!("Delete {} for good{adopt}? [y/N] ", snapshots(changes.delete.len()));
+    let mut answer = String::new();
+    let read = stderr().flush().and_then(|()| stdin().read_line(&mut answer));
+    read.map_err(|error| Error::Failed(format!("could not read the answer, nothing was deleted: {error}")))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+impl Plan {
+    async fn make(aws: &Aws, policy: &Prune, regions: &Regions, now: DateTime<Utc>) -> Self {
+        let (jobs_sender, mut jobs_receiver) = mpsc::channel(1000);
+        let (seen_sender, mut seen_receiver) = mpsc::channel(1000);
+        let jobs = async {
+            let mut jobs: Vec<Job> = Vec::new();
+            while let Some(job) = jobs_receiver.recv().await {
+                jobs.push(job);
+            }
+            jobs
+        };
+        let seen = async {
+            let (mut volumes, mut adoptable) = (Vec::new(), Vec::new());
+            while let Some(seen) = seen_receiver.recv().await {
+                match seen {
+                    Seen::Volume(judged) => volumes.push(judged),
+                    Seen::Adoptable(found) => adoptable.push(found),
+                }
+            }
+            (volumes, adoptable)
+        };
+        let planned = prune(aws, policy, regions, now, jobs_sender, Some(seen_sender));
+        let (summary, jobs, (mut volumes, adoptable)) = tokio::join!(planned, jobs, seen);
+        let order = |judged: &Judged| (judged.place.region.clone(), judged.place.account.clone(), judged.volume.clone());
+        volumes.sort_by_key(order);
+        // A Region that was not read whole, or where the cap has stopped the run, has no jobs: nothing of it goes.
+        let is_stopped = |judged: &Judged| {
+            let regions = summary.regions.iter();
+            let mut here = regions.filter(|region| {
+                (&region.region, &region.account) == (&judged.place.region, &judged.place.account)
+            });
+            here.any(|region| region.error.is_some() || region.prune.as_ref().is_some_and(|prune| prune.capped.is_some()))
+        };
+        let changes = Deletion::of(&volumes, &adoptable, is_stopped);
+        Self { at: now, summary, jobs, volumes, adoptable, changes }
+    }
+
+    /// What is to be done now, by what was shown before; and what has changed since, which is left.
+    fn agreed(&self, before: Option<&Before>) -> Result<(Deletion, BTreeMap<String, String>), Error> {
+        match before {
+            None => Ok((self.changes.clone(), BTreeMap::new())),
+            Some(Before::Hash(hash)) if *hash == self.changes.hash() => Ok((self.changes.clone(), BTreeMap::new())),
+            Some(Before::Hash(hash)) => Err(Error::Usage(format!(
+                "nothing was deleted: the plan is another one now, {} instead of {hash}. See it: snapkeep prune \
+                 --dry-run; or keep a plan in a file (--output json), and what changes since is left and named",
+                self.changes.hash()
+            ))),
+            Some(Before::Whole(shown)) => Ok(self.compared(shown)),
+        }
+    }
+
+    fn compared(&self, shown: &Deletion) -> (Deletion, BTreeMap<String, String>) {
+        let verdicts = self.volumes.iter().flat_map(|judged| &judged.verdicts);
+        let now: BTreeMap<&str, &Verdict> = verdicts.map(|verdict| (verdict.snapshot.as_str(), verdict)).collect();
+        let mut left = BTreeMap::new();
+        let mut agreed = shown.clone();
+        agreed.delete.retain(|snapshot, _| {
+            let change = match now.get(snapshot.as_str()) {
+                _ if self.changes.delete.contains_key(snapshot) => return true,
+                None => "gone since".into(),
+                Some(verdict) if verdict.expires() => "its Region was stopped, by the cap or by an error".into(),
+                Some(verdict) => format!("kept since: {}", verdict.why().join("; ")),
+            };
+            left.insert(snapshot.clone(), change);
+            false
+        });
+        let since = self.changes.delete.iter().filter(|(snapshot, _)| !shown.delete.contains_key(*snapshot));
+        left.extend(since.map(|(snapshot, why)| (snapshot.clone(), format!("expires since: {why}"))));
+        agreed.adopt.retain(|snapshot, tags| self.changes.adopt.get(snapshot) == Some(tags));
+        (agreed, left)
+    }
+
+    /// Adopts and deletes `changes`, with the worker that is deployed.
+    async fn apply(&self, aws: &Arc<Aws>, config: config::Lanes, changes: &Deletion, now: DateTime<Utc>) -> Done {
+        let mut done = Done::default();
+        for adoptable in &self.adoptable {
+            let Some(tags) = changes.adopt.get(&adoptable.snapshot.id) else { continue };
+            match adopt(aws, adoptable, tags.clone()).await {
+                Ok(()) => drop(done.adopted.insert(adoptable.snapshot.id.clone())),
+                Err(error) => done.errors.push(error.to_string()),
+            }
+        }
+        let lanes = Lanes::new(Arc::clone(aws), config).limited_to(changes.shown());
+        let (sender, receiver) = mpsc::channel(self.jobs.len().max(1));
+        for job in &self.jobs {
+            // The channel has room for all of them.
+            let _ = sender.try_send(job.clone());
+        }
+        drop(sender);
+        let (mut verdicts, mut progress) = (Verdicts::default(), Progress::new());
+        let worked = work(&lanes, receiver, now, |event| {
+            let counts = verdicts.note(&event);
+            progress.show(&event, counts, lanes.pace(&event.job().lane()).as_ref());
+            if let Event::Finished(_, Outcome::Pruned(Pruned { deleted, left })) = event {
+                done.deleted.extend(deleted.iter().cloned());
+                done.left.extend(left.iter().map(|Left { snapshot, why }| (snapshot.clone(), why.clone())));
+            }
+        });
+        tokio::select! {
+            () = worked => {}
+            _ = tokio::signal::ctrl_c() => done.errors.push("stopped; what was not deleted is still there".into()),
+        }
+        progress.end();
+        done.failed = verdicts.failed;
+        done
+    }
+
+    fn show(&self, output: Output) -> String {
+        match output {
+            Output::Json => self.json().to_string(),
+            Output::Table => self.text(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let volumes = self.volumes.iter().map(|judged| {
+            let Judged { place, volume, presence, verdicts, findings } = judged;
+            let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            json!({
+                "account": place.account, "region": place.region, "volume": volume, "presence": presence,
+                "findings": findings, "snapshots": verdicts.iter().map(row).collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "dry_run": true, "plan": self.changes.hash(), "at": self.at, "summary": self.summary,
+            "changes": self.changes, "volumes": volumes.collect::<Vec<_>>(),
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut parts = vec![format!("What no rule keeps, on {}", self.at.format("%Y-%m-%d %H:%M UTC"))];
+        let expires = |judged: &&Judged| judged.verdicts.iter().any(Verdict::expires);
+        let (first, rest): (Vec<&Judged>, Vec<&Judged>) = self.volumes.iter().partition(expires);
+        let rows: Vec<_> = first.into_iter().chain(rest).flat_map(rows).collect();
+        let more = rows.len().saturating_sub(MOST_ROWS);
+        if !rows.is_empty() {
+            let heads = ["Region", "Volume", "Policy", "Snapshot", "Started (UTC)", "Verdict", "Why"];
+            parts.push(table(heads, &[], rows.into_iter().take(MOST_ROWS).collect()));
+        }
+        if more > 0 {
+            parts.push(format!(" and {more} more snapshots; `prune --dry-run --output json` has them all\n"));
+        }
+        if !self.adoptable.is_empty() {
+            parts.push(self.adoptable_table());
+        }
+        parts.push(self.summary_table());
+        parts.extend(self.notes());
+        parts.push(self.what_next());
+        parts.join("\n")
+    }
+
+    fn adoptable_table(&self) -> String {
+        let rows = self.adoptable.iter().take(MOST_ROWS).map(|found| {
+            let Adoptable { place, snapshot, tags } = found;
+            let becomes = match tags {
+                Ok(tags) => tags.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect::<Vec<_>>().join("\n"),
+                Err(why) => format!("left alone: {}", plain(why)),
+            };
+            [place.region.clone(), snapshot.volume.clone(), snapshot.id.clone(), began(snapshot.started), becomes]
+        });
+        let heads = ["Region", "Volume", "Another tool's snapshot", "Started (UTC)", "Would be adopted as"];
+        table(heads, &[], rows.collect())
+    }
+
+    fn summary_table(&self) -> String {
+        let rows = self.summary.regions.iter().map(|region| {
+            let prune = region.prune.clone().unwrap_or_default();
+            let left: Vec<String> = region.skipped.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
+            let counts = [region.volumes, prune.snapshots, prune.expiring].map(|count| count.to_string());
+            let [volumes, snapshots, expiring] = counts;
+            [region.region.clone(), region.account.clone(), volumes, snapshots, expiring, left.join("\n")]
+        });
+        let heads = ["Region", "Account", "Volumes", "Snapshots", "Expire", "Cannot be deleted"];
+        table(heads, &heads[2..5], rows.collect())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let warnings = self.summary.regions.iter().flat_map(|region| {
+            region.warnings.iter().map(|warning| format!("warning: {}: {}", region.region, plain(warning)))
+        });
+        let capped = self.summary.regions.iter().filter_map(|region| {
+            let prune = region.prune.as_ref()?;
+            let most = prune.capped.as_ref()?.most;
+            Some(format!(
+                "error: {}: {} of {} snapshots would go, and the cap allows {most}: nothing of it is deleted. If it is \
+                 meant: --cap {}, or \"cap\" in the policy",
+                region.region, prune.expiring, prune.snapshots, prune.expiring
+            ))
+        });
+        let errors = self.summary.problems().into_iter().map(|problem| format!("error: {}", plain(&problem)));
+        warnings.chain(capped).chain(errors).collect()
+    }
+
+    fn what_next(&self) -> String {
+        let Deletion { delete, adopt } = &self.changes;
+        match self.changes.is_empty() {
+            true => "Nothing is to be deleted.".into(),
+            false => {
+                let adopt = if adopt.is_empty() { String::new() } else { format!(", {} to adopt", adopt.len()) };
+                let hash = self.changes.hash();
+                format!(
+                    "Plan {hash}: {} to delete{adopt}. To do exactly this: the same command without --dry-run and with \
+                     --plan {hash} --yes",
+                    snapshots(delete.len())
+                )
+            }
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        let is_capped = self.summary.regions.iter().any(|region| {
+            region.prune.as_ref().is_some_and(|prune| prune.capped.is_some())
+        });
+        match self.summary.problems().is_empty() && !is_capped {
+            true => exit::DONE,
+            false => exit::PARTLY,
+        }
+    }
+}
+
+async fn adopt(
+    aws: &Aws,
+    adoptable: &Adoptable,
+    tags: Vec<(String, String)>,
+) -> Result<(), shared::vocabulary::api_error::ApiError> {
+    let ec2 = aws.ec2(adoptable.place.role.as_ref(), &adoptable.place.region).await?;
+    ec2.add_tags(&adoptable.snapshot.id, tags).await
+}
+
+/// A verdict for programs.
+pub(crate) fn row(verdict: &Verdict) -> Value {
+    json!({
+        "snapshot": verdict.snapshot, "policy": verdict.policy, "started": verdict.started,
+        "verdict": verdict.word(), "why": verdict.why(),
+    })
+}
+
+fn rows(judged: &Judged) -> impl Iterator<Item = [String; 7]> {
+    judged.verdicts.iter().map(|verdict| {
+        [
+            judged.place.region.clone(),
+            judged.volume.clone(),
+            plain(verdict.policy.as_deref().unwrap_or_default()),
+            verdict.snapshot.clone(),
+            began(verdict.started),
+            verdict.word().into(),
+            plain(&verdict.why().join("; ")),
+        ]
+    })
+}
+
+/// To the minute, in UTC, and without a space: a column that is never broken.
+pub(crate) fn began(started: Option<DateTime<Utc>>) -> String {
+    started.map_or("unknown".into(), |started| started.format("%Y-%m-%dT%H:%M").to_string())
+}
+
+fn snapshots(count: usize) -> String {
+    format!("{count} snapshot{}", if count == 1 { "" } else { "s" })
+}
+
+impl Done {
+    fn is_whole(&self) -> bool {
+        self.left.is_empty() && self.failed.is_empty() && self.errors.is_empty()
+    }
+
+    fn text(&self, changes: &Deletion) -> String {
+        let deleted = self.deleted.len();
+        let mut parts = vec![format!("Deleted {deleted} of {}.", snapshots(changes.delete.len()))];
+        if !changes.adopt.is_empty() {
+            let adopted = self.adopted.len();
+            parts.push(format!("Adopted {adopted} of {}: the next run counts them.", snapshots(changes.adopt.len())));
+        }
+        if !self.left.is_empty() {
+            let rows = self.left.iter().map(|(snapshot, why)| [snapshot.clone(), plain(why)]);
+            parts.push(table(["Left", "Why"], &[], rows.collect()));
+        }
+        let failed = self.failed.iter().map(|letter| {
+            let DeadLetter { volume, region, failure, .. } = letter;
+            format!("error: {region}: {volume}: {}: {}", failure.code, plain(&failure.message))
+        });
+        parts.extend(failed.chain(self.errors.iter().map(|error| format!("error: {}", plain(error)))));
+        parts.join("\n")
+    }
+}

@@ -1,0 +1,319 @@
+//! What no rule keeps: planned from the snapshots, so that those of volumes that are gone are seen as well.
+//!
+//! A Region is read twice. EC2 lists snapshots in no order, so that the first time only counts how many each volume
+//! has; then so many volumes at a time are read whole as fit into memory. What is held is by the number of volumes,
+//! never of snapshots.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+
+use chrono::{DateTime, Utc};
+use futures::{TryStreamExt, future};
+use serde::Serialize;
+use shared::aws::Aws;
+use shared::aws::ec2::Ec2;
+use shared::rules::adopt::adopted_tags;
+use shared::rules::retention::{Case, Finding, Verdict, judge};
+use shared::vocabulary::api_error::ApiError;
+use shared::vocabulary::inventory::{Holds, Presence, Snapshot};
+use shared::vocabulary::job::{Action, Identity, Job};
+use shared::vocabulary::policy::{Prune, Regions};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use crate::place::{Place, places};
+use crate::summary::{Capped, PruneSummary, RegionSummary, Summary};
+
+/// What stands in the place of a policy's name: a run that prunes is about the snapshots of all policies.
+pub const PRUNE: &str = "prune";
+
+/// Volumes that are read together: as many as one filter takes, and no more snapshots than a few pages.
+const MOST_VOLUMES: usize = 200;
+const MOST_SNAPSHOTS: usize = 5000;
+/// Regions that hold such a part in memory at once.
+const PARTS_AT_ONCE: usize = 4;
+/// Volumes that are named when the cap has stopped a run, and snapshots of each.
+const MOST_NAMED: usize = 100;
+const MOST_NAMED_OF_A_VOLUME: usize = 5;
+
+/// What is seen on the way, for whoever wants to show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// A volume's snapshots, with a verdict on each.
+    Volume(Judged),
+    /// A snapshot of another tool.
+    Adoptable(Adoptable),
+}
+
+/// A volume's snapshots, with a verdict on each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Judged {
+    pub place: Place,
+    pub volume: String,
+    pub presence: Presence,
+    pub verdicts: Vec<Verdict>,
+    pub findings: Vec<Finding>,
+}
+
+/// A snapshot of another tool that the policy wants to be ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoptable {
+    /// Where it is.
+    pub place: Place,
+    /// What it is.
+    pub snapshot: Snapshot,
+    /// The tags that make it ours, or why it cannot be adopted.
+    pub tags: Result<Vec<(String, String)>, String>,
+}
+
+/// A volume and policy, and what expires of it: a row of a dry run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Expiry {
+    pub account: String,
+    pub region: String,
+    pub volume: String,
+    pub presence: Presence,
+    /// Snapshot → why it goes.
+    pub expire: BTreeMap<String, String>,
+    /// How many stay.
+    pub kept: usize,
+}
+
+/// What expires, of all that is seen.
+pub(crate) fn expiring(mut seen: Receiver<Seen>) -> Receiver<Expiry> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Some(seen) = seen.recv().await {
+            let Seen::Volume(Judged { place, volume, presence, verdicts, .. }) = seen else { continue };
+            let (gone, kept): (Vec<Verdict>, Vec<Verdict>) = verdicts.into_iter().partition(Verdict::expires);
+            let expire = gone.iter().map(|verdict| (verdict.snapshot.clone(), verdict.why().join("; "))).collect();
+            let Place { account, region, .. } = place;
+            let row = Expiry { account, region, volume, presence, expire, kept: kept.len() };
+            if !row.expire.is_empty() && sender.send(row).await.is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// Plans a run of `prune`: judges all snapshots of ours, sends a job to `jobs` for each volume and policy of which
+/// something expires, and gives a summary. A Region that cannot be read whole, or where more would expire than the cap
+/// allows, gets no job at all. Everything that is seen goes to `seen`, where somebody listens.
+pub async fn prune(
+    aws: &Aws,
+    prune: &Prune,
+    default_regions: &Regions,
+    now: DateTime<Utc>,
+    jobs: Sender<Job>,
+    seen: Option<Sender<Seen>>,
+) -> Summary {
+    let mut summary =
+        Summary { policy: PRUNE.into(), slot: prune.slot, jobs: 0, regions: Vec::new(), errors: Vec::new() };
+    let (places, errors) = places(aws, &prune.accounts, prune.regions.as_ref().unwrap_or(default_regions)).await;
+    summary.errors = errors;
+    let parts = &Semaphore::new(PARTS_AT_ONCE);
+    let planned = places.into_iter().map(|place| async {
+        let region = Region::new(prune, place, now, seen.clone());
+        region.plan(aws, parts, &jobs).await
+    });
+    summary.regions = future::join_all(planned).await;
+    summary.jobs = summary.regions.iter().map(|region| region.jobs).sum();
+    summary
+}
+
+/// What is known of a Region so far.
+struct Region<'a> {
+    prune: &'a Prune,
+    place: Place,
+    now: DateTime<Utc>,
+    seen: Option<Sender<Seen>>,
+    living: BTreeSet<String>,
+    holds: Holds,
+    /// Volume and policy → the snapshots that go, those that are named first.
+    expiring: BTreeMap<(String, String), Expiring>,
+    warnings: BTreeSet<String>,
+    summary: RegionSummary,
+    found: PruneSummary,
+}
+
+#[derive(Debug, Default)]
+struct Expiring {
+    count: usize,
+    named: Vec<String>,
+}
+
+impl<'a> Region<'a> {
+    fn new(prune: &'a Prune, place: Place, now: DateTime<Utc>, seen: Option<Sender<Seen>>) -> Self {
+        Self {
+            prune,
+            now,
+            seen,
+            living: BTreeSet::new(),
+            holds: Holds::new(),
+            expiring: BTreeMap::new(),
+            warnings: BTreeSet::new(),
+            summary: RegionSummary::of(&place),
+            found: PruneSummary::default(),
+            place,
+        }
+    }
+
+    async fn plan(mut self, aws: &Aws, parts: &Semaphore, jobs: &Sender<Job>) -> RegionSummary {
+        let read = match aws.ec2(self.place.role.as_ref(), &self.place.region).await {
+            Ok(ec2) => self.read(&ec2, parts).await,
+            Err(error) => Err(error),
+        };
+        let most = self.prune.cap.most(self.found.snapshots);
+        match read {
+            Err(error) => self.summary.error = Some(error.to_string()),
+            Ok(()) if self.found.expiring > most => self.found.capped = Some(self.capped(most)),
+            Ok(()) => self.send_jobs(jobs).await,
+        }
+        self.summary.set_warnings(self.warnings);
+        self.summary.prune = Some(self.found);
+        self.summary
+    }
+
+    async fn read(&mut self, ec2: &Ec2, parts: &Semaphore) -> Result<(), ApiError> {
+        self.living = ec2.living_volumes().await?;
+        self.holds = ec2.holds().await?;
+        let mut counts = BTreeMap::<String, usize>::new();
+        let mut snapshots = pin!(ec2.managed_snapshots());
+        while let Some(page) = snapshots.try_next().await? {
+            page.into_iter().for_each(|snapshot| *counts.entry(snapshot.volume).or_default() += 1);
+        }
+        for volumes in parts_of(counts) {
+            // The semaphore is never closed; were it, the part would be read all the same.
+            let _held = parts.acquire().await.ok();
+            let found = ec2.snapshots_of_volumes(&volumes).await?;
+            self.judge(volumes, found).await;
+        }
+        self.look_for_adoptable(ec2).await
+    }
+
+    async fn judge(&mut self, volumes: BTreeSet<String>, found: Vec<Snapshot>) {
+        self.summary.volumes += volumes.len();
+        self.found.snapshots += found.len();
+        let mut of_volumes = BTreeMap::<String, Vec<Snapshot>>::new();
+        for snapshot in found {
+            of_volumes.entry(snapshot.volume.clone()).or_default().push(snapshot);
+        }
+        for (volume, snapshots) in of_volumes {
+            let presence = if self.living.contains(&volume) { Presence::Living } else { Presence::Gone };
+            let case = Case {
+                account: &self.place.account,
+                volume: &volume,
+                presence,
+                orphans: self.prune.orphans,
+                holds: &self.holds,
+                now: self.now,
+            };
+            let judgement = judge(&case, &snapshots);
+            judgement.verdicts.iter().for_each(|verdict| self.note(&volume, verdict));
+            self.warnings.extend(judgement.findings.iter().map(ToString::to_string));
+            if let Some(seen) = &self.seen {
+                let (verdicts, findings) = (judgement.verdicts, judgement.findings);
+                let judged = Judged { place: self.place.clone(), volume, presence, verdicts, findings };
+                // Who has stopped listening wants to see no more.
+                let _ = seen.send(Seen::Volume(judged)).await;
+            }
+        }
+    }
+
+    fn note(&mut self, volume: &str, verdict: &Verdict) {
+        if let Some(obstacle) = verdict.obstacle() {
+            *self.summary.skipped.entry(obstacle.into()).or_default() += 1;
+        }
+        if let Some(policy) = verdict.policy.as_ref().filter(|_| verdict.expires()) {
+            self.found.expiring += 1;
+            let expiring = self.expiring.entry((volume.into(), policy.clone())).or_default();
+            expiring.count += 1;
+            if expiring.named.len() < MOST_NAMED_OF_A_VOLUME {
+                expiring.named.push(verdict.snapshot.clone());
+            }
+        }
+    }
+
+    /// The snapshots of other tools that the policy wants to be ours. They are counted here, and shown to a person;
+    /// nothing but a person's word makes them ours.
+    async fn look_for_adoptable(&mut self, ec2: &Ec2) -> Result<(), ApiError> {
+        for adoption in &self.prune.adopt {
+            let mut pages = pin!(ec2.tagged_snapshots(&adoption.tags));
+            while let Some(page) = pages.try_next().await? {
+                for snapshot in page {
+                    let Some(tags) = adopted_tags(adoption, &snapshot, &self.place.account) else { continue };
+                    self.found.adoptable += usize::from(tags.is_ok());
+                    if let Some(seen) = &self.seen {
+                        let adoptable = Adoptable { place: self.place.clone(), snapshot, tags };
+                        let _ = seen.send(Seen::Adoptable(adoptable)).await;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn capped(&self, most: usize) -> Capped {
+        let named = self.expiring.iter().take(MOST_NAMED).map(|((volume, policy), expiring)| {
+            let more = expiring.count - expiring.named.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("{volume} {policy}: {}{more}", expiring.named.join(", "))
+        });
+        Capped { most, would_delete: named.collect() }
+    }
+
+    async fn send_jobs(&mut self, jobs: &Sender<Job>) {
+        for (volume, policy) in std::mem::take(&mut self.expiring).into_keys() {
+            self.summary.jobs += 1;
+            // The receiver lives as long as the plan does; were it gone, nobody would want the job.
+            let _ = jobs.send(self.job(&volume, &policy)).await;
+        }
+    }
+
+    fn job(&self, volume: &str, policy: &str) -> Job {
+        let Place { account, region, role } = &self.place;
+        let slot = self.prune.slot;
+        let identity = Identity { policy, action: Action::Prune, account, region, volume, slot };
+        Job { orphans: self.prune.orphans, ..identity.job(role.as_ref()) }
+    }
+}
+
+/// Volumes that are read together. A volume that alone has more snapshots than fit is a part of its own.
+fn parts_of(counts: BTreeMap<String, usize>) -> Vec<BTreeSet<String>> {
+    let mut parts = Vec::new();
+    let (mut part, mut size) = (BTreeSet::new(), 0);
+    for (volume, count) in counts {
+        let is_full = part.len() == MOST_VOLUMES || size + count > MOST_SNAPSHOTS;
+        if is_full && !part.is_empty() {
+            parts.push(std::mem::take(&mut part));
+            size = 0;
+        }
+        part.insert(volume);
+        size += count;
+    }
+    parts.extend((!part.is_empty()).then_some(part));
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_parts(counts: &[(usize, usize)], expected: &[usize]) {
+        let volumes = counts.iter().flat_map(|(volumes, of_each)| std::iter::repeat_n(*of_each, *volumes));
+        let counts = volumes.enumerate().map(|(number, count)| (format!("vol-{number:05}"), count)).collect();
+        let sizes: Vec<usize> = parts_of(counts).iter().map(BTreeSet::len).collect();
+        assert_eq!(sizes, expected);
+    }
+
+    #[test]
+    fn volumes_are_read_together_as_far_as_a_filter_and_the_memory_reach() {
+        check_parts(&[], &[]);
+        check_parts(&[(450, 1)], &[200, 200, 50]);
+        check_parts(&[(300, 35)], &[142, 142, 16]);
+        check_parts(&[(1, 1), (1, 90_000), (1, 1)], &[1, 1, 1]);
+    }
+}
