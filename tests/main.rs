@@ -23,4 +23,5 @@ mod edges;
 mod failures;
 mod figures;
 mod moto;
+mod prune;
 mod tidy;

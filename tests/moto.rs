@@ -55,6 +55,39 @@ web /dev/sda1 daily 7d 2026-11-27 2026-11-20T02:00:00Z true True
     }
 }
 
+/// Five snapshots of ours, of which one is kept for good, and a foreign one.
+const SNAPSHOTS: &str = r#"
+import boto3, sys
+ec2 = boto3.client("ec2", region_name="eu-central-1", endpoint_url=sys.argv[1], aws_access_key_id="123456789012", aws_secret_access_key="x")
+volume = ec2.create_volume(AvailabilityZone="eu-central-1a", Size=8)["VolumeId"]
+def snapshot(**tags):
+    tags = [{"Key": key.replace("__", ":"), "Value": value} for key, value in tags.items()]
+    ec2.create_snapshot(VolumeId=volume, TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}])
+ours = {"snapkeep__policy": "daily", "snapkeep__retain": "1", "snapkeep__volume": volume}
+for _ in range(4): snapshot(**ours)
+snapshot(**ours, KeepForever="")
+snapshot(Backup="true")
+"#;
+
+const COUNT: &str = r#"
+import boto3, sys
+ec2 = boto3.client("ec2", region_name="eu-central-1", endpoint_url=sys.argv[1], aws_access_key_id="123456789012", aws_secret_access_key="x")
+tags = [{tag["Key"] for tag in snapshot.get("Tags", [])} for snapshot in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]]
+kinds = ["kept" if "KeepForever" in keys else "ours" if "snapkeep:policy" in keys else "foreign" for keys in tags if keys]
+print(" ".join(sorted(kinds)))
+"#;
+
+/// moto has no list of locks and none of fast restores: what they would name is left to EC2 to refuse.
+#[tokio::test(flavor = "multi_thread")]
+async fn pruning_against_moto_leaves_the_same_snapshots() {
+    let moto = Emulator::start_moto().await;
+    script(SNAPSHOTS, &moto.url).await;
+    assert_eq!(script(COUNT, &moto.url).await, "foreign kept ours ours ours ours\n");
+    let said = snapkeep(&moto.url, "prune --regions eu-central-1 --yes", "").await;
+    assert_eq!(said.exit, 0, "{}{}", said.out, said.err);
+    assert_eq!(script(COUNT, &moto.url).await, "foreign kept ours\n", "{}", said.out);
+}
+
 async fn script(script: &'static str, url: &str) -> String {
     let (python, url) = (python::bin().await.join("python"), url.to_string());
     let run = move || python::run(Command::new(python).args(["-c", script, &url]));

@@ -18,10 +18,16 @@ pub(crate) struct Said {
 
 /// Types `line`, with EC2 at `ec2` and `input` on standard input.
 pub(crate) async fn snapkeep(ec2: &str, line: &str, input: &str) -> Said {
+    snapkeep_with(ec2, line, input, &[]).await
+}
+
+/// The same, with these environment variables.
+pub(crate) async fn snapkeep_with(ec2: &str, line: &str, input: &str, settings: &[(&str, &str)]) -> Said {
     let mut process = Command::new(binary("snapkeep").await)
         .args(line.split(' '))
         .env_clear()
         .envs(environment(ec2, ec2))
+        .envs(settings.iter().copied())
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config;
+use shared::rules::fate::without_lists;
 use shared::rules::forecast::forecast;
 use shared::rules::retain_rule::retain_rule;
 use shared::rules::retention::{Case, Judgement, judge};
@@ -53,6 +54,8 @@ struct Found {
     snapshots: Vec<Snapshot>,
     judgement: Judgement,
     goes: BTreeMap<String, DateTime<Utc>>,
+    /// What could not be looked at.
+    warnings: Vec<String>,
 }
 
 impl Options {
@@ -108,7 +111,8 @@ impl Options {
             if volume.is_none() && snapshots.is_empty() {
                 continue;
             }
-            let holds = ec2.holds().await?;
+            let (holds, errors) = ec2.holds().await;
+            let warnings = without_lists(errors)?;
             let case = Case {
                 account: &account,
                 volume: &self.volume,
@@ -118,7 +122,7 @@ impl Options {
                 now,
             };
             let (judgement, goes) = (judge(&case, &snapshots), forecast(&case, &snapshots));
-            return Ok((account, Some(Found { region, volume, snapshots, judgement, goes })));
+            return Ok((account, Some(Found { region, volume, snapshots, judgement, goes, warnings })));
         }
         Ok((account, None))
     }
@@ -129,7 +133,7 @@ impl Options {
             row["goes"] = json!(found.goes.get(&verdict.snapshot));
             row
         });
-        let findings: Vec<String> = found.judgement.findings.iter().map(ToString::to_string).collect();
+        let findings: Vec<String> = found.notes().collect();
         json!({
             "volume": self.volume, "account": account, "region": found.region, "what": found.what(),
             "policies": told.iter().map(|(policy, why)| json!({"policy": policy, "why": why})).collect::<Vec<_>>(),
@@ -172,12 +176,17 @@ impl Options {
                 parts.push("Goes: when no rule keeps it any more, if backups go on as the last few came.".into());
             }
         }
-        parts.extend(found.judgement.findings.iter().map(|finding| format!("warning: {}", plain(&finding.to_string()))));
+        parts.extend(found.notes().map(|note| format!("warning: {}", plain(&note))));
         parts.join("\n")
     }
 }
 
 impl Found {
+    /// What a person should look at.
+    fn notes(&self) -> impl Iterator<Item = String> {
+        self.judgement.findings.iter().map(ToString::to_string).chain(self.warnings.iter().cloned())
+    }
+
     /// The volume in a few words.
     fn what(&self) -> String {
         let Some((volume, instances)) = &self.volume else { return "gone; its snapshots are orphans".into() };

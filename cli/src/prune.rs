@@ -102,22 +102,24 @@ impl Options {
         if is_dry || self.output == Output::Table {
             show(&plan.show(self.output));
         }
-        if is_dry || changes.is_empty() {
-            let is_to_say = !is_dry && self.output == Output::Json;
-            is_to_say.then(|| show(&json!({"plan": plan.changes.hash(), "result": Done::default()}).to_string()));
+        if is_dry {
             return Ok(plan.exit_code());
         }
-        if !self.yes && !confirmed(&changes)? {
-            eprintln!("Nothing was deleted.");
-            return Ok(plan.exit_code());
+        let mut done = Done::default();
+        if !changes.is_empty() {
+            if !self.yes && !confirmed(&changes)? {
+                eprintln!("Nothing was deleted.");
+                return Ok(plan.exit_code());
+            }
+            done = plan.apply(&aws, lanes, &changes, now).await;
         }
-        let mut done = plan.apply(&aws, lanes, &changes, now).await;
         left.append(&mut done.left);
         let is_done = |snapshot: &String| done.deleted.contains(snapshot);
         left.retain(|snapshot, _| !is_done(snapshot));
         done.left = left;
         match self.output {
             Output::Json => show(&json!({"plan": changes.hash(), "result": done}).to_string()),
+            Output::Table if changes.is_empty() && done.left.is_empty() => {}
             Output::Table => show(&done.text(&changes)),
         }
         Ok(if done.is_whole() { plan.exit_code() } else { exit::PARTLY })
@@ -157,8 +159,10 @@ fn shown_before(named: &str) -> Result<Before, Error> {
 /// Asks on the terminal; the answer is no unless it is yes. Where nobody can answer, `--yes` must have been said.
 fn confirmed(changes: &Deletion) -> Result<bool, Error> {
     if !stdin().is_terminal() || !stderr().is_terminal() {
-        let again = format!("--plan {} --yes", changes.hash());
-        return Err(Error::Usage(format!("nothing was deleted. To delete exactly what was shown: snapkeep prune {again}")));
+        let hash = changes.hash();
+        return Err(Error::Usage(format!(
+            "nothing was deleted. To delete exactly what was shown: the same command with --plan {hash} --yes"
+        )));
     }
     let adopt = if changes.adopt.is_empty() { String::new() } else { format!(", adopt {}", changes.adopt.len()) };
     eprint!("Delete {} for good{adopt}? [y/N] ", snapshots(changes.delete.len()));

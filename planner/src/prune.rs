@@ -13,6 +13,7 @@ use serde::Serialize;
 use shared::aws::Aws;
 use shared::aws::ec2::Ec2;
 use shared::rules::adopt::adopted_tags;
+use shared::rules::fate::without_lists;
 use shared::rules::retention::{Case, Finding, Verdict, judge};
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::inventory::{Holds, Presence, Snapshot};
@@ -179,7 +180,9 @@ impl<'a> Region<'a> {
 
     async fn read(&mut self, ec2: &Ec2, parts: &Semaphore) -> Result<(), ApiError> {
         self.living = ec2.living_volumes().await?;
-        self.holds = ec2.holds().await?;
+        let (holds, errors) = ec2.holds().await;
+        self.holds = holds;
+        self.warnings.extend(without_lists(errors)?);
         let mut counts = BTreeMap::<String, usize>::new();
         let mut snapshots = pin!(ec2.managed_snapshots());
         while let Some(page) = snapshots.try_next().await? {

@@ -230,12 +230,16 @@ impl Ec2 {
     }
 
     /// What holds our own snapshots, so that EC2 would not delete them: images (deprecated and disabled ones too),
-    /// locks and fast snapshot restores.
-    pub async fn holds(&self) -> Result<Holds, ApiError> {
-        let mut holds = self.images().await?;
-        holds.extend(self.fast_restores().await?);
-        holds.extend(self.locks().await?);
-        Ok(holds)
+    /// fast snapshot restores and locks; and which of the three could not be listed.
+    pub async fn holds(&self) -> (Holds, Vec<ApiError>) {
+        let (mut holds, mut errors) = (Holds::new(), Vec::new());
+        for listed in [self.images().await, self.fast_restores().await, self.locks().await] {
+            match listed {
+                Ok(found) => holds.extend(found),
+                Err(error) => errors.push(error),
+            }
+        }
+        (holds, errors)
     }
 
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
@@ -257,27 +261,30 @@ impl Ec2 {
 
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeFastSnapshotRestores.html>
     async fn fast_restores(&self) -> Result<Holds, ApiError> {
-        let request = self.reads.describe_fast_snapshot_restores().max_results(FAST_RESTORES_PAGE);
         let states = ["enabling", "optimizing", "enabled"].map(String::from);
-        let mut pages = request.filters(filter("state", states)).into_paginator().send();
-        let mut holds = Holds::new();
-        while let Some(page) = pages.next().await {
+        let (mut holds, mut token) = (Holds::new(), None);
+        loop {
+            let request = self.reads.describe_fast_snapshot_restores().max_results(FAST_RESTORES_PAGE);
+            let request = request.filters(filter("state", states.clone())).set_next_token(token);
+            let page = request.customize().config_override(soon_over()).send().await;
             let operation = format!("list fast snapshot restores in {}", self.region);
             let page = page.map_err(|error| api_error(&operation, error))?;
             holds.extend(page.fast_snapshot_restores.unwrap_or_default().into_iter().filter_map(|restore| {
                 Some((restore.snapshot_id?, Hold::FastRestore(restore.availability_zone.unwrap_or_default())))
             }));
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(holds);
+            }
         }
-        Ok(holds)
     }
 
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeLockedSnapshots.html>
     async fn locks(&self) -> Result<Holds, ApiError> {
-        let mut holds = Holds::new();
-        let mut token = None;
+        let (mut holds, mut token) = (Holds::new(), None);
         loop {
             let request = self.reads.describe_locked_snapshots().max_results(PAGE).set_next_token(token);
-            let page = request.send().await;
+            let page = request.customize().config_override(soon_over()).send().await;
             let page = page.map_err(|error| api_error(&format!("list locked snapshots in {}", self.region), error))?;
             holds.extend(page.snapshots.unwrap_or_default().into_iter().filter_map(|lock| {
                 let is_over = lock.lock_state == Some(LockState::Expired);
@@ -319,6 +326,11 @@ impl Ec2 {
         let operation = format!("create a snapshot of {volume} in {}", self.region);
         Ok(answer.map_err(|error| api_error(&operation, error))?.snapshot_id.unwrap_or_default())
     }
+}
+
+/// For lists that one can do without, and that some who speak EC2's protocol do not have: a few tries are enough.
+fn soon_over() -> aws_sdk_ec2::config::Builder {
+    aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::standard().with_max_attempts(4))
 }
 
 /// The filters that EC2 can hold. What it cannot hold is left out: it only makes the pages shorter.

@@ -104,6 +104,23 @@ pub fn undeleted(error: &ApiError) -> Option<Undeleted> {
     is_held.then(|| Undeleted::Held(Hold::Refused(format!("{}: {}", error.code, error.message))))
 }
 
+/// What is known of the holds when some could not be listed. Where the list is not to be had, by permission or because
+/// what answers is not EC2 and has no EC2 code, pruning goes on with a warning: EC2 itself refuses to delete what an
+/// image uses or a lock holds. Any other error may pass, and stops it.
+pub fn without_lists(errors: Vec<ApiError>) -> Result<Vec<String>, ApiError> {
+    let is_not_to_be_had = |error: &ApiError| {
+        let codes = ["UnauthorizedOperation", "AccessDenied", "InvalidAction", "UnsupportedOperation"];
+        codes.contains(&error.code.as_str()) || error.code.starts_with("Http")
+    };
+    errors
+        .into_iter()
+        .map(|error| match is_not_to_be_had(&error) {
+            true => Ok(format!("{error}; what it would name is left to EC2 to refuse")),
+            false => Err(error),
+        })
+        .collect()
+}
+
 fn backoff(attempt: u32, patience: &Patience, jitter: f64) -> TimeDelta {
     let doublings = attempt.saturating_sub(1).min(20);
     let longest = patience.base.checked_mul(1 << doublings).unwrap_or(patience.cap);
@@ -245,6 +262,15 @@ mod tests {
         check_undeleted("UnauthorizedOperation", 403, "an explicit deny, locked down", None);
         check_undeleted("RequestLimitExceeded", 503, "Request limit exceeded.", None);
         check_undeleted("InternalError", 500, "the lock could not be read", None);
+    }
+
+    #[test]
+    fn a_list_that_is_not_to_be_had_is_warned_of_and_one_that_failed_stops_the_run() {
+        let warnings = without_lists(vec![error("UnauthorizedOperation", 403), error("Http501", 501)]).unwrap();
+        assert!(warnings.len() == 2 && warnings[0].contains("left to EC2"), "{warnings:?}");
+        let failed = without_lists(vec![error("UnauthorizedOperation", 403), error("InternalError", 500)]);
+        assert_eq!(failed.unwrap_err().code, "InternalError");
+        assert_eq!(without_lists(vec![error("RequestLimitExceeded", 503)]).unwrap_err().code, "RequestLimitExceeded");
     }
 
     #[test]

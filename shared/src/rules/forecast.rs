@@ -34,10 +34,10 @@ pub fn forecast(case: &Case<'_>, snapshots: &[Snapshot]) -> BTreeMap<String, Dat
         let first = newest.started.unwrap_or(case.now);
         for number in 1..=AHEAD {
             let started = first + gap * number;
-            present.push(next(&newest, started, number));
             if started < case.now {
                 continue;
             }
+            present.push(next(&newest, started, number));
             let gone = expire(&Case { now: started, ..*case }, &present);
             present.retain(|snapshot| !gone.contains(&snapshot.id));
             for snapshot in gone {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use shared::aws::ec2::Ec2;
-use shared::rules::fate::{Undeleted, undeleted};
+use shared::rules::fate::{Undeleted, undeleted, without_lists};
 use shared::rules::retention::{Case, Verdict, judge};
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::inventory::{Holds, Presence, Snapshot};
@@ -48,7 +48,10 @@ impl Scene {
         for snapshot in found {
             snapshots.entry(snapshot.volume.clone()).or_default().push(snapshot);
         }
-        let (living, holds) = (ec2.living(&volumes).await?, ec2.holds().await?);
+        let living = ec2.living(&volumes).await?;
+        let (holds, errors) = ec2.holds().await;
+        // The planner has told the people what could not be listed.
+        without_lists(errors)?;
         Ok(Self { ec2, snapshots, living, holds })
     }
 
