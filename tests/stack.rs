@@ -130,13 +130,18 @@ impl Stack {
 
     /// Waits until every job and every report is settled.
     pub async fn settle(&self) {
-        for _ in 0..1200 {
-            if self.waiting(&self.queues.jobs).await == 0 && self.waiting(&self.queues.reports).await == 0 {
-                return;
+        self.settle_within(Duration::from_secs(240)).await;
+    }
+
+    /// The same, and as long as this.
+    pub async fn settle_within(&self, longest: Duration) {
+        let settled = async {
+            while self.waiting(&self.queues.jobs).await + self.waiting(&self.queues.reports).await > 0 {
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        panic!("there are still messages after four minutes");
+        };
+        let settled = tokio::time::timeout(longest, settled).await;
+        settled.unwrap_or_else(|_| panic!("there are still messages after {longest:?}"));
     }
 
     /// Messages in a queue, hidden ones too.

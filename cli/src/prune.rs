@@ -275,6 +275,7 @@ impl Plan {
             _ = tokio::signal::ctrl_c() => done.errors.push("stopped; what was not deleted is still there".into()),
         }
         progress.end();
+        done.deleted.extend(lanes.deleted());
         done.failed = verdicts.failed;
         done
     }

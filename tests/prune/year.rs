@@ -1,1 +1,299 @@
-//! later
+//! A simulated year: hourly, daily and calendar policies over two hundred volumes, with the planner and the worker that
+//! are deployed. Volumes come and go, and for a week backups fail, and deletions too. At the end there is what the
+//! manual's words leave of all snapshots that were ever made.
+//!
+//! The whole year takes about a quarter of an hour:
+//! `cargo test --workspace --test e2e a_year_leaves -- --ignored --nocapture`.
+
+#[path = "../../shared/tests/retention/naive.rs"]
+mod naive;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use futures::StreamExt;
+use planner::plan::plan;
+use planner::prune::prune;
+use serde_json::{Value, json};
+use shared::aws::Aws;
+use shared::config;
+use shared::rules::fate::Patience;
+use shared::vocabulary::inventory::{Holds, Snapshot};
+use shared::vocabulary::job::{Job, Lane};
+use shared::vocabulary::policy::{Policy, Prune, Regions};
+use simulator::faults::Fault;
+use simulator::fleet::tags;
+use simulator::limits::Limit;
+use simulator::server::Server;
+use simulator::world::{Settings, World};
+use tokio::sync::mpsc;
+use worker::Clock;
+use worker::lanes::{Lanes, Outcome, Step};
+
+use super::there;
+use crate::stack::ACCOUNT;
+
+/// Policy, its Region, its rule and how many volumes begin with it.
+const POLICIES: [(&str, &str, &str, usize); 3] = [
+    ("hourly", "us-east-1", "hourly=24 daily=3", 6),
+    ("daily", "eu-central-1", "7d", 96),
+    ("calendar", "eu-central-1", "daily=7 weekly=4 monthly=6 quarterly=4 yearly=all", 98),
+];
+const ZONE: &str = "Europe/Zurich";
+
+/// Over both ends of summer time would be a year; this is over its beginning.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_weeks_and_more_leave_exactly_what_the_rules_name() {
+    Year::begin("2026-03-20T00:00:00Z").await.run(16, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a quarter of an hour"]
+async fn a_year_leaves_exactly_what_the_rules_name() {
+    Year::begin("2025-11-21T00:00:00Z").await.run(366, 200).await;
+}
+
+struct Year {
+    server: Server,
+    aws: Arc<Aws>,
+    lanes: Lanes,
+    start: DateTime<Utc>,
+    /// All snapshots that were ever made, as they were last seen.
+    ledger: BTreeMap<String, Snapshot>,
+    instances: BTreeMap<&'static str, Vec<(String, Vec<String>)>>,
+    /// Volumes that are gone.
+    gone: BTreeSet<String>,
+    dead: usize,
+}
+
+impl Year {
+    async fn begin(start: &str) -> Self {
+        let start: DateTime<Utc> = start.parse().unwrap();
+        let world = World::new(Settings { completes_after: TimeDelta::seconds(90), ..Settings::default() });
+        world.clock.hold(start);
+        // The clock stands still while a run goes on: no bucket would be refilled.
+        let lists = ["Instances", "Volumes", "Snapshots", "Images", "LockedSnapshots", "FastSnapshotRestores"];
+        let lists = lists.map(|what| format!("Describe{what}"));
+        for action in lists.iter().map(String::as_str).chain(["CreateSnapshot", "DeleteSnapshot"]) {
+            world.set_limit(action, None, Limit { capacity: 1e9, refill: 1e9 });
+        }
+        let server = Server::start_local(world).await.unwrap();
+        let aws = Arc::new(Aws::at_endpoint(&server.url, ACCOUNT).await);
+        let patience = Patience::with_attempts(3);
+        let lanes = config::Lanes { create_rate: 10_000.0, delete_rate: 10_000.0, patience };
+        let mut year = Self {
+            lanes: Lanes::new(Arc::clone(&aws), lanes),
+            server,
+            aws,
+            start,
+            ledger: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            dead: 0,
+        };
+        for (policy, _, _, volumes) in POLICIES {
+            (0..volumes / 2).for_each(|_| year.add_instance(policy));
+        }
+        year
+    }
+
+    fn add_instance(&mut self, policy: &'static str) {
+        let region = POLICIES.iter().find(|(name, ..)| *name == policy).unwrap().1;
+        let made = self.server.world.add_instance(ACCOUNT, region, tags(&[("Backup", policy)]), 2);
+        self.instances.entry(policy).or_default().push(made);
+    }
+
+    /// The oldest instance goes, with its volumes.
+    fn remove_instance(&mut self, policy: &'static str) {
+        let (_, region, ..) = POLICIES.iter().find(|(name, ..)| *name == policy).unwrap();
+        let (instance, volumes) = self.instances.get_mut(policy).unwrap().remove(0);
+        let now = self.server.world.clock.now();
+        self.server.world.region(region, |region| {
+            region.instances.remove(&instance, now);
+            volumes.iter().for_each(|volume| drop(region.volumes.remove(volume, now)));
+        });
+        self.gone.extend(volumes);
+    }
+
+    /// Runs through so many days; in the week that begins on day `bad` much fails.
+    async fn run(mut self, days: i64, bad: i64) {
+        for day in 0..days {
+            self.comes_and_goes(day, bad);
+            for hour in 0..24 {
+                let now = self.start + TimeDelta::days(day) + TimeDelta::hours(hour);
+                self.back_up(0, now).await;
+                if hour == 2 {
+                    self.back_up(1, now + TimeDelta::minutes(5)).await;
+                    self.back_up(2, now + TimeDelta::minutes(10)).await;
+                }
+                if hour == 3 {
+                    self.prune(now + TimeDelta::minutes(15)).await;
+                }
+            }
+        }
+        let end = self.start + TimeDelta::days(days) + TimeDelta::hours(1);
+        self.prune(end).await;
+        self.check(end);
+    }
+
+    /// Every second week an instance comes and another goes; the bad week has two kinds of failure.
+    fn comes_and_goes(&mut self, day: i64, bad: i64) {
+        if day % 14 == 10 {
+            ["hourly", "daily", "calendar"].into_iter().for_each(|policy| self.add_instance(policy));
+            ["daily", "calendar"].into_iter().for_each(|policy| self.remove_instance(policy));
+        }
+        if day == bad {
+            let mut faults = self.server.world.faults();
+            faults.set(Fault::on("CreateSnapshot", 500, "InternalError", "An internal error has occurred").share(0.6));
+            faults.set(Fault::on("DeleteSnapshot", 503, "Unavailable", "The server is overloaded").share(0.6));
+        }
+        if day == bad + 7 {
+            self.server.world.faults().clear();
+        }
+    }
+
+    async fn back_up(&mut self, which: usize, now: DateTime<Utc>) {
+        let (name, region, rule, _) = POLICIES[which];
+        self.server.world.clock.hold(now);
+        let policy = json!({
+            "action": "snapshot", "policy": name, "select": {"tags": {"Backup": [name]}}, "retain": rule,
+            "regions": [region], "time_zone": ZONE, "scheduled_time": now.to_rfc3339(),
+        });
+        let policy = Policy::parse(&policy, now).unwrap();
+        let (sender, receiver) = mpsc::channel(10_000);
+        let nowhere = Regions::These(vec![]);
+        let summary = plan(&self.aws, &policy, &nowhere, sender).await;
+        assert_eq!(summary.problems(), Vec::<String>::new());
+        self.work(receiver, now).await;
+    }
+
+    async fn prune(&mut self, now: DateTime<Utc>) {
+        self.server.world.clock.hold(now);
+        self.look();
+        let policy: Value = json!({
+            "action": "prune", "regions": ["eu-central-1", "us-east-1"], "cap": {"percent": 90},
+            "scheduled_time": now.to_rfc3339(),
+        });
+        let policy = Prune::parse(&policy, now).unwrap();
+        let (sender, receiver) = mpsc::channel(10_000);
+        let nowhere = Regions::These(vec![]);
+        let summary = prune(&self.aws, &policy, &nowhere, now, sender, None).await;
+        assert_eq!(summary.problems(), Vec::<String>::new());
+        let capped = summary.regions.iter().filter_map(|region| region.prune.as_ref()?.capped.as_ref());
+        assert_eq!(capped.count(), 0, "{summary:?}");
+        self.work(receiver, now).await;
+    }
+
+    /// Does all jobs, and those that fail again at once: nobody waits in a simulated year.
+    async fn work(&mut self, mut receiver: mpsc::Receiver<Job>, now: DateTime<Utc>) {
+        let mut jobs = Vec::new();
+        while let Ok(job) = receiver.try_recv() {
+            jobs.push(job);
+        }
+        while !jobs.is_empty() {
+            let mut lanes = BTreeMap::<Lane, Vec<Job>>::new();
+            jobs.drain(..).for_each(|job| lanes.entry(job.lane()).or_default().push(job));
+            for (lane, of_lane) in lanes {
+                let clock = Clock::start(now);
+                let stop = clock.after(Duration::from_secs(600));
+                let steps: Vec<(Job, Step)> = self.lanes.perform(lane, None, of_lane, clock, stop).collect().await;
+                for (_, step) in steps {
+                    match step {
+                        Step::Finished(Outcome::Created(id)) => self.note(&id, now),
+                        Step::Finished(Outcome::Pruned(_) | Outcome::AlreadyThere(_)) => {}
+                        Step::Again(next) => jobs.push(*next),
+                        Step::Dead(_) => self.dead += 1,
+                        step => panic!("{step:?}"),
+                    }
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, id: &str, now: DateTime<Utc>) {
+        let snapshot = Snapshot { id: id.into(), started: Some(now), ..Snapshot::default() };
+        self.ledger.insert(id.into(), snapshot);
+    }
+
+    /// What there is, as it is now, into the ledger.
+    fn look(&mut self) {
+        for seen in self.server.world.snapshots() {
+            let tags = seen.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+            let snapshot = Snapshot {
+                id: seen.id.to_string(),
+                volume: seen.volume.to_string(),
+                owner: seen.owner.to_string(),
+                started: Some(seen.started),
+                state: seen.state.name().into(),
+                tags,
+                ..Snapshot::default()
+            };
+            let known = self.ledger.insert(snapshot.id.clone(), snapshot);
+            assert!(known.is_some(), "{} was made by nobody", seen.id);
+        }
+    }
+
+    /// The naive rules, asked about everything that was ever made.
+    fn check(&self, now: DateTime<Utc>) {
+        let holds = Holds::new();
+        let mut volumes = BTreeMap::<&str, Vec<Snapshot>>::new();
+        for snapshot in self.ledger.values() {
+            volumes.entry(&snapshot.volume).or_default().push(snapshot.clone());
+        }
+        let mut expected = BTreeSet::new();
+        for (volume, snapshots) in &volumes {
+            let is_gone = self.gone.contains(*volume);
+            let world =
+                naive::World { account: ACCOUNT, volume, is_gone, orphans: "keep-last", holds: &holds, now };
+            let stays = snapshots.iter().filter(|snapshot| naive::stays(&world, snapshot, snapshots));
+            expected.extend(stays.map(|snapshot| snapshot.id.clone()));
+        }
+        let found = there(&self.server.world);
+        let picture = self.picture(&found, now);
+        println!("{picture}");
+        println!(
+            "{} snapshots were made of {} volumes, {} are left; {} jobs were dead-lettered in the bad week",
+            self.ledger.len(),
+            volumes.len(),
+            found.len(),
+            self.dead
+        );
+        assert!(self.dead > 0, "the bad week was none");
+        let too_many: Vec<_> = found.difference(&expected).map(|id| &self.ledger[id]).collect();
+        let too_few: Vec<_> = expected.difference(&found).map(|id| &self.ledger[id]).collect();
+        assert!(too_many.is_empty() && too_few.is_empty(), "not named and there: {too_many:?}; named and gone: {too_few:?}");
+    }
+
+    /// One volume of each policy, a row for each day of the week and a column for each week.
+    fn picture(&self, found: &BTreeSet<String>, now: DateTime<Utc>) -> String {
+        let mut picture = String::from("█ kept (1 to 9: so many) · taken, and deleted by its rule  blank: not taken\n");
+        for (policy, _, rule, _) in POLICIES {
+            let Some((_, volumes)) = self.instances[policy].first() else { continue };
+            let of_volume = || self.ledger.values().filter(|snapshot| snapshot.volume == volumes[0]);
+            let mut days = BTreeMap::<NaiveDate, (usize, usize)>::new();
+            for snapshot in of_volume() {
+                let zone: chrono_tz::Tz = ZONE.parse().unwrap();
+                let day = days.entry(snapshot.started.unwrap().with_timezone(&zone).date_naive()).or_default();
+                day.0 += 1;
+                day.1 += usize::from(found.contains(&snapshot.id));
+            }
+            let kept = of_volume().filter(|snapshot| found.contains(&snapshot.id)).count();
+            let _ = writeln!(picture, "\n{policy}, {rule}: {kept} of {} snapshots of one volume", of_volume().count());
+            let first = self.start.date_naive().week(chrono::Weekday::Mon).first_day();
+            for (weekday, name) in ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].into_iter().enumerate() {
+                let column = first.iter_days().skip(weekday).step_by(7).take_while(|day| *day <= now.date_naive());
+                let cells = column.map(|day| match days.get(&day) {
+                    None => ' ',
+                    Some((_, 0)) => '·',
+                    Some((1, 1)) => '█',
+                    Some((_, kept)) => char::from_digit((*kept).min(9) as u32, 10).unwrap(),
+                });
+                let _ = writeln!(picture, "{name} {}", cells.collect::<String>().trim_end());
+            }
+        }
+        picture
+    }
+}

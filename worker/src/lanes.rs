@@ -33,6 +33,7 @@ pub struct Lanes {
     config: config::Lanes,
     paces: Mutex<HashMap<Lane, Pace>>,
     shown: Option<BTreeSet<String>>,
+    deleted: Mutex<BTreeSet<String>>,
 }
 
 /// What becomes of a job after an attempt.
@@ -73,13 +74,19 @@ enum Sight {
 impl Lanes {
     /// Lanes that nobody has called in yet.
     pub fn new(aws: Arc<Aws>, config: config::Lanes) -> Self {
-        Self { aws, config, paces: Mutex::default(), shown: None }
+        Self { aws, config, paces: Mutex::default(), shown: None, deleted: Mutex::default() }
     }
 
     /// Lanes that delete none but these snapshots: those that a person has been shown.
     #[must_use]
     pub fn limited_to(self, shown: BTreeSet<String>) -> Self {
         Self { shown: Some(shown), ..self }
+    }
+
+    /// Those of the snapshots that a person has been shown that are deleted so far, also by attempts that failed
+    /// later on.
+    pub fn deleted(&self) -> BTreeSet<String> {
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Does `jobs`, all of one `lane` and one `role`, and gives what becomes of each as it is known. Jobs whose turn

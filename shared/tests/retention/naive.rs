@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
-use shared::vocabulary::inventory::{Holds, Presence, Snapshot, Tier};
+use shared::vocabulary::inventory::{Holds, Snapshot, Tier};
 
 /// What the manual's words are about.
 #[derive(Debug, Clone, Copy)]
@@ -260,9 +260,4 @@ fn zone(snapshot: &Snapshot) -> Option<Tz> {
 
 fn tag<'a>(snapshot: &'a Snapshot, key: &str) -> Option<&'a str> {
     snapshot.tags.get(key).map(String::as_str)
-}
-
-/// The same case as the rules are given it.
-pub(crate) fn presence(is_gone: bool) -> Presence {
-    if is_gone { Presence::Gone } else { Presence::Living }
 }

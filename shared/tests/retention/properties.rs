@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 use shared::rules::retention::{Case, Finding, Judgement, judge};
-use shared::vocabulary::inventory::{Hold, Holds, Snapshot, Tier};
+use shared::vocabulary::inventory::{Hold, Holds, Presence, Snapshot, Tier};
 use shared::vocabulary::retain::RetainRule;
 
 use crate::golden::{ACCOUNT, VOLUME, made};
@@ -60,7 +60,7 @@ impl Scene {
         Case {
             account: ACCOUNT,
             volume: VOLUME,
-            presence: naive::presence(self.is_gone),
+            presence: if self.is_gone { Presence::Gone } else { Presence::Living },
             orphans: self.orphans.parse().unwrap(),
             holds: &self.holds,
             now: self.now,

@@ -1,6 +1,7 @@
 //! Jobs that prune: the rules are asked again, about what is there now, before each deletion.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 use serde::Serialize;
 use shared::aws::ec2::Ec2;
@@ -108,6 +109,13 @@ impl Lanes {
         false
     }
 
+    /// Only where somebody was shown a plan is there somebody to tell, and an end to the list.
+    fn note_deleted(&self, snapshot: &str) {
+        if self.shown.is_some() {
+            self.deleted.lock().unwrap_or_else(PoisonError::into_inner).insert(snapshot.into());
+        }
+    }
+
     /// Deletes one snapshot if the rules still say so when its turn has come. An error is what becomes of the job.
     async fn delete(
         &self,
@@ -138,6 +146,7 @@ impl Lanes {
                         job.id, policy.name = job.policy, account = job.account, region = job.region,
                         volume.id = job.volume, snapshot.id = snapshot, "deleted {snapshot}: {why}",
                     );
+                    self.note_deleted(snapshot);
                     pruned.deleted.push(snapshot.into());
                     return Ok(());
                 }
