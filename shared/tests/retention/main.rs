@@ -5,5 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot happen fails it")]
 
 mod golden;
+mod interlocks;
 mod naive;
 mod properties;
