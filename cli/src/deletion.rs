@@ -25,9 +25,9 @@ impl Deletion {
     pub fn of(volumes: &[Judged], adoptable: &[Adoptable], is_capped: impl Fn(&Judged) -> bool) -> Self {
         let allowed = volumes.iter().filter(|judged| !is_capped(judged));
         let verdicts = allowed.flat_map(|judged| &judged.verdicts).filter(|verdict| verdict.expires());
-        let adopt = adoptable.iter().filter_map(|adoptable| {
-            Some((adoptable.snapshot.id.clone(), adoptable.tags.clone().ok()?))
-        });
+        let adopt = adoptable
+            .iter()
+            .filter_map(|adoptable| Some((adoptable.snapshot.id.clone(), adoptable.tags.clone().ok()?)));
         Self {
             delete: verdicts.map(|verdict| (verdict.snapshot.clone(), verdict.why().join("; "))).collect(),
             adopt: adopt.collect(),

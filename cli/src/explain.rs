@@ -93,12 +93,7 @@ impl Options {
     }
 
     /// The first Region that has the volume or a snapshot of it.
-    async fn find(
-        &self,
-        aws: &Aws,
-        regions: Regions,
-        now: DateTime<Utc>,
-    ) -> Result<(String, Option<Found>), ApiError> {
+    async fn find(&self, aws: &Aws, regions: Regions, now: DateTime<Utc>) -> Result<(String, Option<Found>), ApiError> {
         let account = aws.account_id(&Account::Own).await?;
         let regions = match regions {
             Regions::These(regions) => regions,

@@ -2,8 +2,8 @@
 //!
 //! One file for each command; `in_process` is what stands in the place of SQS when no stack is deployed.
 
-mod demo;
 mod deletion;
+mod demo;
 pub mod exit;
 mod explain;
 mod in_process;

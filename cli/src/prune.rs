@@ -195,15 +195,17 @@ impl Plan {
         };
         let planned = prune(aws, policy, regions, now, jobs_sender, Some(seen_sender));
         let (summary, jobs, (mut volumes, adoptable)) = tokio::join!(planned, jobs, seen);
-        let order = |judged: &Judged| (judged.place.region.clone(), judged.place.account.clone(), judged.volume.clone());
+        let order =
+            |judged: &Judged| (judged.place.region.clone(), judged.place.account.clone(), judged.volume.clone());
         volumes.sort_by_key(order);
         // A Region that was not read whole, or where the cap has stopped the run, has no jobs: nothing of it goes.
         let is_stopped = |judged: &Judged| {
             let regions = summary.regions.iter();
-            let mut here = regions.filter(|region| {
-                (&region.region, &region.account) == (&judged.place.region, &judged.place.account)
-            });
-            here.any(|region| region.error.is_some() || region.prune.as_ref().is_some_and(|prune| prune.capped.is_some()))
+            let mut here = regions
+                .filter(|region| (&region.region, &region.account) == (&judged.place.region, &judged.place.account));
+            here.any(|region| {
+                region.error.is_some() || region.prune.as_ref().is_some_and(|prune| prune.capped.is_some())
+            })
         };
         let changes = Deletion::of(&volumes, &adoptable, is_stopped);
         Self { at: now, summary, jobs, volumes, adoptable, changes }
@@ -328,7 +330,9 @@ impl Plan {
         let rows = self.adoptable.iter().take(MOST_ROWS).map(|found| {
             let Adoptable { place, snapshot, tags } = found;
             let becomes = match tags {
-                Ok(tags) => tags.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect::<Vec<_>>().join("\n"),
+                Ok(tags) => {
+                    tags.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect::<Vec<_>>().join("\n")
+                }
                 Err(why) => format!("left alone: {}", plain(why)),
             };
             [place.region.clone(), snapshot.volume.clone(), snapshot.id.clone(), began(snapshot.started), becomes]
@@ -383,9 +387,8 @@ impl Plan {
     }
 
     fn exit_code(&self) -> u8 {
-        let is_capped = self.summary.regions.iter().any(|region| {
-            region.prune.as_ref().is_some_and(|prune| prune.capped.is_some())
-        });
+        let is_capped =
+            self.summary.regions.iter().any(|region| region.prune.as_ref().is_some_and(|prune| prune.capped.is_some()));
         match self.summary.problems().is_empty() && !is_capped {
             true => exit::DONE,
             false => exit::PARTLY,

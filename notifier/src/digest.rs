@@ -455,9 +455,7 @@ mod tests {
             account: "123456789012".into(),
             region: "eu-central-1".into(),
             slot: "2026-11-20T03:00:00Z".parse().unwrap(),
-            capped: Some(
-                "900 of 1000 snapshots would have been deleted, and the cap allows 200: none was".into(),
-            ),
+            capped: Some("900 of 1000 snapshots would have been deleted, and the cap allows 200: none was".into()),
             findings: vec!["vol-1: its backups have stopped".into()],
             at,
         };

@@ -183,9 +183,14 @@ fn log(summary: &Summary) {
         );
         if let Some(PruneSummary { snapshots, expiring, capped: Some(capped), .. }) = &region.prune {
             warn!(
-                account = region.account, region = region.region, snapshots, expiring, most = capped.most,
+                account = region.account,
+                region = region.region,
+                snapshots,
+                expiring,
+                most = capped.most,
                 "nothing is deleted in {}: {expiring} of {snapshots} snapshots would be, the cap allows {}",
-                region.region, capped.most,
+                region.region,
+                capped.most,
             );
         }
         for warning in &region.warnings {

@@ -26,7 +26,9 @@ async fn a_dry_run_shows_every_snapshot_with_its_reasons_and_deletes_nothing() {
     let (server, volume, daily) = serve(5, "3").await;
     let table = snapkeep(&server.url, "prune --dry-run", "").await;
     assert_eq!(table.exit, 0, "{}", table.err);
-    for words in ["keep", "newest; newest 1 of 3", "newest 3 of 3", "expire", "not among the newest 3", "2 snapshots to delete"] {
+    for words in
+        ["keep", "newest; newest 1 of 3", "newest 3 of 3", "expire", "not among the newest 3", "2 snapshots to delete"]
+    {
         assert!(table.out.contains(words), "{words} is missing from {}", table.out);
     }
     let plan = said(&snapkeep(&server.url, "prune --dry-run --output json", "").await);
@@ -128,7 +130,8 @@ async fn bad_input_is_refused_by_its_name_and_nothing_is_deleted() {
     check_refused("prune --orphans never --yes", "", "`orphans` is \"never\"; allowed: \"keep-last\"").await;
     check_refused("prune --cap many --yes", "", "invalid value 'many'").await;
     check_refused("prune --file - --yes", r#"{"action": "snapshot"}"#, "`select` is missing").await;
-    check_refused("prune --file - --yes", r#"{"action": "prune", "retain": "7d"}"#, "the rules stand on the snapshots").await;
+    check_refused("prune --file - --yes", r#"{"action": "prune", "retain": "7d"}"#, "the rules stand on the snapshots")
+        .await;
     check_refused("prune --plan - --yes", "{}", "snapkeep prune --dry-run --output json").await;
     check_refused("prune --plan no-such-plan --yes", "", "no-such-plan").await;
     check_refused("prune --dry-run --yes", "", "cannot be used with").await;
@@ -139,12 +142,15 @@ async fn bad_input_is_refused_by_its_name_and_nothing_is_deleted() {
 async fn explain_says_which_policy_selects_a_volume_and_what_goes_when() {
     let (server, volume, daily) = serve(4, "3").await;
     let policy = |value: &str| {
-        json!({"action": "snapshot", "policy": "daily", "select": {"tags": {"Backup": [value]}}, "retain": "3"}).to_string()
+        json!({"action": "snapshot", "policy": "daily", "select": {"tags": {"Backup": [value]}}, "retain": "3"})
+            .to_string()
     };
     let line = format!("explain {volume} --file -");
     let told = snapkeep(&server.url, &line, &policy("true")).await;
     assert_eq!(told.exit, 0, "{}", told.err);
-    for words in [" has the tag Backup=true; retain 3", "\"db\"", "newest 3 of 3", "next-prune", "not among the newest 3"] {
+    for words in
+        [" has the tag Backup=true; retain 3", "\"db\"", "newest 3 of 3", "next-prune", "not among the newest 3"]
+    {
         assert!(told.out.contains(words), "{words} is missing from {}", told.out);
     }
     let told = snapkeep(&server.url, &line, &policy("yes")).await;

@@ -41,7 +41,13 @@ async fn prune_a_region(volumes: usize, speed: f64) {
     let fleet = Fleet { snapshots_per_volume: OF_EACH, snapshot, ..Fleet::new(ACCOUNT, REGION, volumes) };
     let ids = fleet.build(&world);
     world.set_limit("DeleteSnapshot", None, Limit { capacity: 100.0, refill: 5.0 * speed });
-    for action in ["DescribeSnapshots", "DescribeVolumes", "DescribeImages", "DescribeLockedSnapshots", "DescribeFastSnapshotRestores"] {
+    for action in [
+        "DescribeSnapshots",
+        "DescribeVolumes",
+        "DescribeImages",
+        "DescribeLockedSnapshots",
+        "DescribeFastSnapshotRestores",
+    ] {
         world.set_limit(action, None, Limit { capacity: 100.0, refill: 20.0 * speed });
     }
     let rate = 4.5 * speed;

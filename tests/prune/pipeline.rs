@@ -114,7 +114,12 @@ async fn a_forged_job_deletes_nothing() {
     let (foreign, forever, living) = (volume(&world), volume(&world), volume(&world));
     for day in 0..9 {
         add(&world, &foreign, day, &[("Backup", "true"), ("DeleteOn", "2020-01-01"), ("Type", "Automated")]);
-        add(&world, &foreign, day, &[("aws:dlm:managed", "true"), ("snapkeep:policy", "daily"), ("snapkeep:retain", "1")]);
+        add(
+            &world,
+            &foreign,
+            day,
+            &[("aws:dlm:managed", "true"), ("snapkeep:policy", "daily"), ("snapkeep:retain", "1")],
+        );
         let ours = [("snapkeep:policy", "daily"), ("snapkeep:retain", "1"), ("KeepForever", "")];
         add(&world, &forever, day, &ours);
     }
@@ -127,7 +132,10 @@ async fn a_forged_job_deletes_nothing() {
         job(&forever, json!({"job": "j-2", "orphans": "by-rule"})),
         job(&living, json!({"job": "j-3", "orphans": "1d", "retain": "1", "time_zone": "Pacific/Kiritimati"})),
         job(&living, json!({"job": "j-4", "account": "210987654321"})),
-        job(&living, json!({"job": "j-5", "policy": "hourly", "snapshot": "snap-0a", "tags": {"snapkeep:retain": "1"}})),
+        job(
+            &living,
+            json!({"job": "j-5", "policy": "hourly", "snapshot": "snap-0a", "tags": {"snapkeep:retain": "1"}}),
+        ),
     ];
     for body in &forged {
         stack.send_job(body, "lane").await;
@@ -227,7 +235,9 @@ async fn more_than_the_cap_deletes_nothing_and_says_what_it_would_have_deleted()
 async fn backups_that_have_stopped_are_told_and_nothing_of_them_is_deleted() {
     let world = World::default();
     let (stopped, going) = (volume(&world), volume(&world));
-    let ours = |volume| [("snapkeep:policy", "daily"), ("snapkeep:volume", volume), ("snapkeep:retain", "7d"), ("DeleteOn", "{day+7}")];
+    let ours = |volume| {
+        [("snapkeep:policy", "daily"), ("snapkeep:volume", volume), ("snapkeep:retain", "7d"), ("DeleteOn", "{day+7}")]
+    };
     let old: Vec<String> = (20..25).map(|day| add(&world, &stopped, day, &ours(&stopped))).collect();
     let new: Vec<String> = (0..10).map(|day| add(&world, &going, day, &ours(&going))).collect();
     let stack = Stack::deploy(world, 1, &[]).await;
@@ -243,7 +253,8 @@ async fn backups_that_have_stopped_are_told_and_nothing_of_them_is_deleted() {
 async fn the_last_of_a_volume_that_is_gone_goes_only_by_an_orphan_rule() {
     let world = World::default();
     let gone = "vol-0bbbbbbbbbbbbbbbb";
-    let ours = [("snapkeep:policy", "daily"), ("snapkeep:volume", gone), ("snapkeep:retain", "7d"), ("DeleteOn", "{day+7}")];
+    let ours =
+        [("snapkeep:policy", "daily"), ("snapkeep:volume", gone), ("snapkeep:retain", "7d"), ("DeleteOn", "{day+7}")];
     let old: Vec<String> = (95..99).map(|day| add(&world, gone, day, &ours)).collect();
     let stack = Stack::deploy(world, 1, &[]).await;
     stack.plan(&policy(json!({}))).await.unwrap();
@@ -295,7 +306,10 @@ async fn a_bad_night_deletes_each_once_and_none_too_many() {
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     assert_eq!(there(stack.world()), set(&expected));
     let deletes = stack.world().history().action("DeleteSnapshot");
-    println!("60 snapshots, {} DeleteSnapshot calls, {} throttled, {} faulted", deletes.calls, deletes.throttled, deletes.faulted);
+    println!(
+        "60 snapshots, {} DeleteSnapshot calls, {} throttled, {} faulted",
+        deletes.calls, deletes.throttled, deletes.faulted
+    );
     assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
 }
 

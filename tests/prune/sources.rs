@@ -29,7 +29,14 @@ async fn prune(server: &Server, policy: &Value) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn delete_on_reached_means_today_or_before() {
     let (world, volume) = world();
-    let ours = |day| [("snapkeep:policy", "daily"), ("snapkeep:volume", volume.as_str()), ("snapkeep:retain", "7d"), ("DeleteOn", day)];
+    let ours = |day| {
+        [
+            ("snapkeep:policy", "daily"),
+            ("snapkeep:volume", volume.as_str()),
+            ("snapkeep:retain", "7d"),
+            ("DeleteOn", day),
+        ]
+    };
     let due_yesterday = add(&world, &volume, 8, &ours("{day+7}"));
     let due_today = add(&world, &volume, 7, &ours("{day+7}"));
     let due_tomorrow = add(&world, &volume, 6, &ours("{day+7}"));
@@ -109,7 +116,10 @@ async fn a_keywords_tag_counts_and_its_removal_keeps() {
     assert_eq!(there(stack.world()), set(&[&made[1..2], &made[3..]].concat()), "that one, and 3 others");
 
     super::tag(stack.world(), &made[5], "SnapshotDaily", Some("1"));
-    stack.plan(&json!({"action": "prune", "regions": [REGION], "scheduled_time": "2026-11-20T09:00:00Z"})).await.unwrap();
+    stack
+        .plan(&json!({"action": "prune", "regions": [REGION], "scheduled_time": "2026-11-20T09:00:00Z"}))
+        .await
+        .unwrap();
     stack.settle().await;
     assert_eq!(there(stack.world()), set(&[&made[1..2], &made[5..]].concat()), "the value of the newest rules");
 }
@@ -119,7 +129,11 @@ async fn a_keywords_tag_counts_and_its_removal_keeps() {
 #[tokio::test(flavor = "multi_thread")]
 async fn daily_quarterly_and_annual_are_one_rule() {
     let (world, volume) = world();
-    let ours = [("snapkeep:policy", "daily"), ("snapkeep:volume", volume.as_str()), ("snapkeep:retain", "daily=7 quarterly=4 yearly=all")];
+    let ours = [
+        ("snapkeep:policy", "daily"),
+        ("snapkeep:volume", volume.as_str()),
+        ("snapkeep:retain", "daily=7 quarterly=4 yearly=all"),
+    ];
     let today = world.clock.now().date_naive();
     let mut expected = Vec::new();
     for days_ago in (0..560).rev() {
@@ -164,12 +178,8 @@ async fn prune_fast(server: &Server) {
     let limit = simulator::limits::Limit { capacity: 100_000.0, refill: 100_000.0 };
     server.world.set_limit("DeleteSnapshot", None, limit);
     server.world.set_limit("DescribeSnapshots", None, limit);
-    let stack_free = crate::typed::snapkeep_with(
-        &server.url,
-        "prune --cap 100000 --yes",
-        "",
-        &[("SNAPKEEP_DELETE_RATE", "1000")],
-    );
+    let stack_free =
+        crate::typed::snapkeep_with(&server.url, "prune --cap 100000 --yes", "", &[("SNAPKEEP_DELETE_RATE", "1000")]);
     let said = stack_free.await;
     assert_eq!(said.exit, 0, "{}{}", said.out, said.err);
 }
@@ -183,8 +193,11 @@ async fn three_policies_with_an_interval_tag_are_pruned_each_by_its_rule() {
     for (policy, interval, rule) in rules {
         for number in 0..10 {
             let ours = [
-                ("snapkeep:policy", policy), ("snapkeep:volume", volume.as_str()), ("snapkeep:retain", rule),
-                ("Interval", interval), ("DeleteOn", "{day+7}"),
+                ("snapkeep:policy", policy),
+                ("snapkeep:volume", volume.as_str()),
+                ("snapkeep:retain", rule),
+                ("Interval", interval),
+                ("DeleteOn", "{day+7}"),
             ];
             let tags = if policy == "daily" { &ours[..] } else { &ours[..4] };
             let id = add(&world, &volume, number, tags);
@@ -203,7 +216,8 @@ async fn three_policies_with_an_interval_tag_are_pruned_each_by_its_rule() {
 async fn a_strangers_snapshot_with_our_tags_is_never_asked_for() {
     let (world, volume) = world();
     let id = add(&world, &volume, 9, &[("snapkeep:policy", "daily"), ("snapkeep:retain", "1"), ("Interval", "Daily")]);
-    let newer = add(&world, &volume, 1, &[("snapkeep:policy", "daily"), ("snapkeep:retain", "1"), ("Interval", "Daily")]);
+    let newer =
+        add(&world, &volume, 1, &[("snapkeep:policy", "daily"), ("snapkeep:retain", "1"), ("Interval", "Daily")]);
     for id in [&id, &newer] {
         world.region(REGION, |region| {
             region.snapshots.change(id, |snapshot| {

@@ -246,8 +246,7 @@ impl Year {
         let mut expected = BTreeSet::new();
         for (volume, snapshots) in &volumes {
             let is_gone = self.gone.contains(*volume);
-            let world =
-                naive::World { account: ACCOUNT, volume, is_gone, orphans: "keep-last", holds: &holds, now };
+            let world = naive::World { account: ACCOUNT, volume, is_gone, orphans: "keep-last", holds: &holds, now };
             let stays = snapshots.iter().filter(|snapshot| naive::stays(&world, snapshot, snapshots));
             expected.extend(stays.map(|snapshot| snapshot.id.clone()));
         }
@@ -264,7 +263,10 @@ impl Year {
         assert!(self.dead > 0, "the bad week was none");
         let too_many: Vec<_> = found.difference(&expected).map(|id| &self.ledger[id]).collect();
         let too_few: Vec<_> = expected.difference(&found).map(|id| &self.ledger[id]).collect();
-        assert!(too_many.is_empty() && too_few.is_empty(), "not named and there: {too_many:?}; named and gone: {too_few:?}");
+        assert!(
+            too_many.is_empty() && too_few.is_empty(),
+            "not named and there: {too_many:?}; named and gone: {too_few:?}"
+        );
     }
 
     /// One volume of each policy, a row for each day of the week and a column for each week.

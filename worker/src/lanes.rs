@@ -22,8 +22,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use self::create::Done;
-pub use self::prune::{Left, Pruned};
 use self::prune::Scene;
+pub use self::prune::{Left, Pruned};
 use crate::clock::Clock;
 
 /// Works through lanes, each at its own pace.

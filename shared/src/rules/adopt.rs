@@ -122,7 +122,9 @@ mod tests {
         check(
             json!({"SnapshotKeyWord": "SnapshotDaily"}),
             "SnapshotDaily=3",
-            Some("snapkeep:policy=SnapshotDaily snapkeep:volume=vol-1 snapkeep:retain=3 snapkeep:keyword=SnapshotDaily"),
+            Some(
+                "snapkeep:policy=SnapshotDaily snapkeep:volume=vol-1 snapkeep:retain=3 snapkeep:keyword=SnapshotDaily",
+            ),
         );
     }
 

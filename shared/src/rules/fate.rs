@@ -254,7 +254,12 @@ mod tests {
     fn what_ec2_does_not_delete_is_told_apart_from_a_call_that_failed() {
         check_undeleted("InvalidSnapshot.NotFound", 400, "The snapshot 'snap-1' does not exist.", Some("gone"));
         check_undeleted("InvalidSnapshot.InUse", 400, "currently in use by ami-1", Some("held"));
-        check_undeleted("InvalidSnapshot.InUse", 400, "currently enabled for fast restores in eu-west-1b", Some("held"));
+        check_undeleted(
+            "InvalidSnapshot.InUse",
+            400,
+            "currently enabled for fast restores in eu-west-1b",
+            Some("held"),
+        );
         check_undeleted("OperationNotPermitted", 400, "the snapshot is locked", Some("held"));
         check_undeleted("SnapshotLockedForAWhile", 409, "no", Some("held"));
         check_undeleted("InvalidParameterValue", 400, "managed by the AWS Backup service", Some("held"));

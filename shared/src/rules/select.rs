@@ -74,7 +74,8 @@ fn outside(selection: &Selection, volume: &Volume, attached: &[Attached<'_>]) ->
         Resource::Instance if attached.is_empty() => "it is attached to no instance".into(),
         Resource::Instance => {
             let instances = attached.iter().map(|attached| attached.instance);
-            let lacking = instances.filter_map(|instance| lack(&format!("its instance {}", instance.id), &instance.tags));
+            let lacking =
+                instances.filter_map(|instance| lack(&format!("its instance {}", instance.id), &instance.tags));
             lacking.collect::<Vec<_>>().join("; ")
         }
         Resource::Volume(_) => lack("it", &volume.tags).unwrap_or_else(|| format!("it is {}", volume.state)),
@@ -83,9 +84,8 @@ fn outside(selection: &Selection, volume: &Volume, attached: &[Attached<'_>]) ->
 
 /// What is wanted and not there, of the first tag that does not match.
 fn lacking(wanted: &TagMatch, tags: &Tags) -> Option<String> {
-    let (key, values) = wanted.0.iter().find(|(key, values)| {
-        !TagMatch([((*key).clone(), (*values).clone())].into()).all(tags)
-    })?;
+    let (key, values) =
+        wanted.0.iter().find(|(key, values)| !TagMatch([((*key).clone(), (*values).clone())].into()).all(tags))?;
     Some(match tags.get(key) {
         None => format!("has no tag {key}"),
         Some(found) => format!("has the tag {key}={found}, and {} is wanted", values.join(" or ")),

@@ -20,8 +20,7 @@ fn daily(rule: &str) -> Vec<Snapshot> {
 fn judged(snapshots: &[Snapshot], presence: Presence, orphans: &str) -> Judgement {
     let holds = Holds::new();
     let orphans = orphans.parse().unwrap();
-    let case =
-        Case { account: ACCOUNT, volume: VOLUME, presence, orphans, holds: &holds, now: NOW.parse().unwrap() };
+    let case = Case { account: ACCOUNT, volume: VOLUME, presence, orphans, holds: &holds, now: NOW.parse().unwrap() };
     judge(&case, snapshots)
 }
 
@@ -77,7 +76,9 @@ fn pending_future_dated_and_doubtful_ones_stay() {
 #[test]
 fn when_backups_have_stopped_nothing_is_deleted_and_it_is_reported() {
     let mut snapshots = daily("7d");
-    for (snapshot, day) in snapshots.iter_mut().zip(["2026-11-19", "2026-11-18", "2026-11-17", "2026-11-16", "2026-11-15"]) {
+    for (snapshot, day) in
+        snapshots.iter_mut().zip(["2026-11-19", "2026-11-18", "2026-11-17", "2026-11-16", "2026-11-15"])
+    {
         snapshot.tags.insert("DeleteOn".into(), day.into());
     }
     let judgement = check(&snapshots, &[]);
@@ -107,7 +108,9 @@ fn orphans_follow_their_rule_down_to_the_last_which_goes_only_by_an_orphan_rule(
     assert_eq!(orphans("90d"), "1 2 3 4");
     assert_eq!(orphans("1d"), "1 2 3 4", "the last is of today");
     let mut older = snapshots.clone();
-    older.iter_mut().for_each(|snapshot| snapshot.started = snapshot.started.map(|started| started - TimeDelta::days(1)));
+    older
+        .iter_mut()
+        .for_each(|snapshot| snapshot.started = snapshot.started.map(|started| started - TimeDelta::days(1)));
     assert_eq!(expire(&judged(&older, Presence::Gone, "1d")).len(), 5);
 }
 

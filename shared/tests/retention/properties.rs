@@ -179,7 +179,16 @@ fn is_ours(snapshot: &Snapshot) -> bool {
     snapshot.tags.contains_key("snapkeep:policy") && snapshot.owner == ACCOUNT && !snapshot.is_copy
 }
 
+/// Ten thousand, or as many as `PROPTEST_CASES` says.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = if default.cases == 256 { 10_000 } else { default.cases };
+    ProptestConfig { cases, ..default }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn every_snapshot_has_one_verdict_with_a_reason_and_the_manual_agrees(scene in scene()) {
         let judged = scene.judged();

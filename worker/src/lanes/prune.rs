@@ -143,8 +143,13 @@ impl Lanes {
                 Ok(()) => {
                     self.call_went_through(turn);
                     info!(
-                        job.id, policy.name = job.policy, account = job.account, region = job.region,
-                        volume.id = job.volume, snapshot.id = snapshot, "deleted {snapshot}: {why}",
+                        job.id,
+                        policy.name = job.policy,
+                        account = job.account,
+                        region = job.region,
+                        volume.id = job.volume,
+                        snapshot.id = snapshot,
+                        "deleted {snapshot}: {why}",
                     );
                     self.note_deleted(snapshot);
                     pruned.deleted.push(snapshot.into());

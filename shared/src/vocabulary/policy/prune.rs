@@ -205,9 +205,17 @@ mod tests {
         check_refused(json!({"adopt": {"tags": {}}}), "adopt", "a list such as");
         check_refused(json!({"adopt": [{"tags": {}, "policy": "x", "retain": "7d"}]}), "adopt[0].tags", "at least one");
         check_refused(json!({"adopt": [{"tags": {"A": []}, "policy": "x"}]}), "adopt[0].retain", "is missing");
-        check_refused(json!({"adopt": [{"SnapshotKeyWord": "x", "retain": "7d"}]}), "adopt[0].retain", "SnapshotKeyWord");
+        check_refused(
+            json!({"adopt": [{"SnapshotKeyWord": "x", "retain": "7d"}]}),
+            "adopt[0].retain",
+            "SnapshotKeyWord",
+        );
         check_refused(json!({"dry_run": "yes"}), "dry_run", "true or false");
-        check_refused(json!({"action": "snapshot", "policy": "x", "select": {"tags": {}}, "retain": 1}), "action", "prune");
+        check_refused(
+            json!({"action": "snapshot", "policy": "x", "select": {"tags": {}}, "retain": 1}),
+            "action",
+            "prune",
+        );
     }
 
     #[test]
