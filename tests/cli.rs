@@ -26,7 +26,8 @@ async fn the_demo_shows_the_whole_way_of_a_backup() {
         "50 volumes to back up",
         "CustomerKeyHasBeenRevoked: The customer master key",
         "Subject: snapkeep daily: 1 volume not backed up",
-        "49 snapshots: ",
+        "Deleted 2 of 2 snapshots.",
+        "56 snapshots: ",
         "cargo run -p cli -- plan",
     ] {
         assert!(said.out.contains(words), "{words} is missing from {}", said.out);

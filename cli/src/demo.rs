@@ -9,7 +9,7 @@ use serde_json::json;
 use shared::aws::Aws;
 use shared::config;
 use shared::rules::fate::Patience;
-use shared::vocabulary::policy::{Policy, Regions};
+use shared::vocabulary::policy::{Policy, Prune, Regions};
 use shared::vocabulary::report::Report;
 use simulator::faults::Fault;
 use simulator::fleet::{Fleet, tags};
@@ -22,6 +22,7 @@ use worker::lanes::Lanes;
 
 use crate::outcome::Verdicts;
 use crate::plan::{collect, plan_text};
+use crate::prune::Plan;
 use crate::run::back_up;
 use crate::show::show;
 use crate::{Error, exit};
@@ -38,6 +39,8 @@ pub(crate) struct Options {
 }
 
 const ACCOUNT: &str = "123456789012";
+/// How many old snapshots one volume has.
+const MOST_OLD: usize = 9;
 const VOLUMES: [usize; 3] = [24, 16, 10];
 /// Of one volume, and revoked.
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -49,7 +52,8 @@ With your own account: look first, it changes nothing.
 
   export AWS_PROFILE=…
   cargo run -p cli -- plan --tag Backup=true --retain 7d --regions eu-central-1
-  cargo run -p cli -- run  --tag Backup=true --retain 7d --regions eu-central-1";
+  cargo run -p cli -- run  --tag Backup=true --retain 7d --regions eu-central-1
+  cargo run -p cli -- prune --dry-run --regions eu-central-1";
 
 impl Options {
     #[expect(clippy::disallowed_methods, reason = "the edge: this is where `now` comes from")]
@@ -75,6 +79,13 @@ impl Options {
         let run = back_up(&aws, &lanes, &policy, &regions, now).await;
         show(&run.verdicts.text());
 
+        heading("What no rule keeps: snapkeep prune");
+        let prune = Prune::parse(&json!({"action": "prune"}), now)?;
+        let plan = Plan::make(&aws, &prune, &regions, now).await;
+        show(&plan.text(MOST_OLD + 1));
+        let pruned = plan.apply(&aws, self::lanes(), &plan.changes, now).await;
+        show(&pruned.text(&plan.changes));
+
         heading("The alert that the people get by e-mail");
         alert(&run.verdicts).iter().for_each(|alert| show(&format!("Subject: {}\n\n{}", alert.subject, alert.text)));
 
@@ -83,7 +94,7 @@ impl Options {
 
         heading("What to type next");
         show(WHAT_NEXT);
-        let is_shown = run.summary.is_some() && run.verdicts.open() == 0;
+        let is_shown = run.summary.is_some() && run.verdicts.open() == 0 && pruned.is_whole();
         Ok(if is_shown { exit::DONE } else { exit::PARTLY })
     }
 
@@ -107,6 +118,10 @@ impl Options {
             world.change_volume(region, revoked, |volume| volume.key = Some(KEY.into()));
             world.set(|settings| settings.revoked_keys = [KEY.into()].into());
             calamities.push(format!("{revoked}: somebody has revoked its key, for good"));
+            add_old_snapshots(world, region, failing);
+            calamities.push(format!(
+                "{failing}: it has nine daily snapshots, and their rule is 7d; one of them a person keeps for good"
+            ));
             let fault = Fault::on("CreateSnapshot", 500, "InternalError", "An internal error has occurred");
             world.faults().set(fault.for_resource(failing).times(2));
             calamities.push(format!("{failing}: EC2 answers with an internal error, twice"));
@@ -131,6 +146,24 @@ impl Options {
         let pending = snapshots.len() - completed;
         lines.push(format!("{} snapshots: {completed} completed, {pending} pending", snapshots.len()));
         lines.join("\n")
+    }
+}
+
+/// A snapshot for each of the last nine days, the oldest kept for good.
+fn add_old_snapshots(world: &World, region: &str, volume: &str) {
+    let now = world.clock.now();
+    for day in 1..=MOST_OLD as i64 {
+        let started = now - TimeDelta::days(day);
+        let delete_on = (started + TimeDelta::days(7)).date_naive().to_string();
+        let ours = [
+            ("snapkeep:policy", "daily"),
+            ("snapkeep:retain", "7d"),
+            ("snapkeep:volume", volume),
+            ("DeleteOn", &delete_on),
+        ];
+        let kept = [("KeepForever", "")];
+        let all = ours.into_iter().chain(kept.into_iter().filter(|_| day == MOST_OLD as i64));
+        world.add_snapshot(ACCOUNT, region, volume, tags(&all.collect::<Vec<_>>()), started);
     }
 }
 

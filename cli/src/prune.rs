@@ -61,18 +61,19 @@ pub(crate) struct Options {
 }
 
 /// Everything that was looked at, and what would be done.
-struct Plan {
+pub(crate) struct Plan {
+    /// What would be done.
+    pub changes: Deletion,
     at: DateTime<Utc>,
     summary: Summary,
     jobs: Vec<Job>,
     volumes: Vec<Judged>,
     adoptable: Vec<Adoptable>,
-    changes: Deletion,
 }
 
 /// What was done.
 #[derive(Debug, Default, Serialize)]
-struct Done {
+pub(crate) struct Done {
     deleted: BTreeSet<String>,
     adopted: BTreeSet<String>,
     /// Snapshot → why it was not deleted.
@@ -173,7 +174,8 @@ fn confirmed(changes: &Deletion) -> Result<bool, Error> {
 }
 
 impl Plan {
-    async fn make(aws: &Aws, policy: &Prune, regions: &Regions, now: DateTime<Utc>) -> Self {
+    /// Looks at everything, and decides what is to be done.
+    pub async fn make(aws: &Aws, policy: &Prune, regions: &Regions, now: DateTime<Utc>) -> Self {
         let (jobs_sender, mut jobs_receiver) = mpsc::channel(1000);
         let (seen_sender, mut seen_receiver) = mpsc::channel(1000);
         let jobs = async {
@@ -247,7 +249,7 @@ impl Plan {
     }
 
     /// Adopts and deletes `changes`, with the worker that is deployed.
-    async fn apply(&self, aws: &Arc<Aws>, config: config::Lanes, changes: &Deletion, now: DateTime<Utc>) -> Done {
+    pub async fn apply(&self, aws: &Arc<Aws>, config: config::Lanes, changes: &Deletion, now: DateTime<Utc>) -> Done {
         let mut done = Done::default();
         for adoptable in &self.adoptable {
             let Some(tags) = changes.adopt.get(&adoptable.snapshot.id) else { continue };
@@ -285,7 +287,7 @@ impl Plan {
     fn show(&self, output: Output) -> String {
         match output {
             Output::Json => self.json().to_string(),
-            Output::Table => self.text(),
+            Output::Table => self.text(MOST_ROWS),
         }
     }
 
@@ -304,15 +306,16 @@ impl Plan {
         })
     }
 
-    fn text(&self) -> String {
+    /// The plan for people, with at most so many snapshots named.
+    pub fn text(&self, most: usize) -> String {
         let mut parts = vec![format!("What no rule keeps, on {}", self.at.format("%Y-%m-%d %H:%M UTC"))];
         let expires = |judged: &&Judged| judged.verdicts.iter().any(Verdict::expires);
         let (first, rest): (Vec<&Judged>, Vec<&Judged>) = self.volumes.iter().partition(expires);
         let rows: Vec<_> = first.into_iter().chain(rest).flat_map(rows).collect();
-        let more = rows.len().saturating_sub(MOST_ROWS);
+        let more = rows.len().saturating_sub(most);
         if !rows.is_empty() {
             let heads = ["Region", "Volume", "Policy", "Snapshot", "Started (UTC)", "Verdict", "Why"];
-            parts.push(table(heads, &[], rows.into_iter().take(MOST_ROWS).collect()));
+            parts.push(table(heads, &[], rows.into_iter().take(most).collect()));
         }
         if more > 0 {
             parts.push(format!(" and {more} more snapshots; `prune --dry-run --output json` has them all\n"));
@@ -437,11 +440,12 @@ fn snapshots(count: usize) -> String {
 }
 
 impl Done {
-    fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         self.left.is_empty() && self.failed.is_empty() && self.errors.is_empty()
     }
 
-    fn text(&self, changes: &Deletion) -> String {
+    /// What was done, for people.
+    pub fn text(&self, changes: &Deletion) -> String {
         let deleted = self.deleted.len();
         let mut parts = vec![format!("Deleted {deleted} of {}.", snapshots(changes.delete.len()))];
         if !changes.adopt.is_empty() {

@@ -31,7 +31,7 @@ pub const PRUNE: &str = "prune";
 /// Volumes that are read together: as many as one filter takes, and no more snapshots than a few pages.
 const MOST_VOLUMES: usize = 200;
 const MOST_SNAPSHOTS: usize = 5000;
-/// Regions that hold such a part in memory at once.
+/// Regions that hold such a part, or a page, in memory at once. The others wait their turn.
 const PARTS_AT_ONCE: usize = 4;
 /// Volumes that are named when the cap has stopped a run, and snapshots of each.
 const MOST_NAMED: usize = 100;
@@ -179,6 +179,19 @@ impl<'a> Region<'a> {
     }
 
     async fn read(&mut self, ec2: &Ec2, parts: &Semaphore) -> Result<(), ApiError> {
+        for volumes in parts_of(self.survey(ec2, parts).await?) {
+            // The semaphore is never closed; were it, the part would be read all the same.
+            let _held = parts.acquire().await.ok();
+            let found = ec2.snapshots_of_volumes(&volumes).await?;
+            self.judge(volumes, found).await;
+        }
+        let _held = parts.acquire().await.ok();
+        self.look_for_adoptable(ec2).await
+    }
+
+    /// What is there, and how many snapshots of ours each volume has.
+    async fn survey(&mut self, ec2: &Ec2, parts: &Semaphore) -> Result<BTreeMap<String, usize>, ApiError> {
+        let _held = parts.acquire().await.ok();
         self.living = ec2.living_volumes().await?;
         let (holds, errors) = ec2.holds().await;
         self.holds = holds;
@@ -188,13 +201,7 @@ impl<'a> Region<'a> {
         while let Some(page) = snapshots.try_next().await? {
             page.into_iter().for_each(|snapshot| *counts.entry(snapshot.volume).or_default() += 1);
         }
-        for volumes in parts_of(counts) {
-            // The semaphore is never closed; were it, the part would be read all the same.
-            let _held = parts.acquire().await.ok();
-            let found = ec2.snapshots_of_volumes(&volumes).await?;
-            self.judge(volumes, found).await;
-        }
-        self.look_for_adoptable(ec2).await
+        Ok(counts)
     }
 
     async fn judge(&mut self, volumes: BTreeSet<String>, found: Vec<Snapshot>) {

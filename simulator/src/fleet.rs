@@ -323,6 +323,33 @@ impl World {
         fleet.build(self).remove(0)
     }
 
+    /// Adds a completed snapshot of a volume, which may be gone, that was begun at `started`, and gives its id.
+    pub fn add_snapshot(
+        &self,
+        account: &str,
+        region: &str,
+        volume: &str,
+        tags: Tags,
+        started: DateTime<Utc>,
+    ) -> String {
+        let snapshot = Snapshot {
+            id: self.new_id("snap"),
+            volume: text(volume),
+            owner: text(account),
+            tags,
+            description: text("of a fleet"),
+            size: 8,
+            started,
+            settles: started,
+            state: SnapshotState::Completed,
+            state_message: None,
+            rare: None,
+        };
+        let id = snapshot.id.to_string();
+        self.region(region, |region| region.add_snapshot(snapshot, started));
+        id
+    }
+
     /// Changes a volume that is there.
     pub fn change_volume(&self, region: &str, id: &str, change: impl FnOnce(&mut Volume)) {
         self.region(region, |region| region.volumes.change(id, change));

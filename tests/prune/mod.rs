@@ -7,13 +7,11 @@ mod sources;
 mod year;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use simulator::fleet::tags;
 use simulator::text::text;
 use simulator::world::World;
-use simulator::world::snapshot::{Snapshot, SnapshotState};
 
 use crate::stack::ACCOUNT;
 
@@ -23,25 +21,8 @@ pub(crate) const REGION: &str = "eu-central-1";
 /// that lies so far from its own.
 pub(crate) fn add(world: &World, volume: &str, days_ago: i64, pairs: &[(&str, &str)]) -> String {
     let day = world.clock.now() - TimeDelta::days(days_ago);
-    let started = day - TimeDelta::minutes(1);
-    static NEXT: AtomicUsize = AtomicUsize::new(0xa0_0000);
-    let id = format!("snap-{:017x}", NEXT.fetch_add(1, Ordering::Relaxed));
     let tags = tags(pairs).iter().map(|(key, value)| (key.clone(), text(&with_day(value, day)))).collect();
-    let snapshot = Snapshot {
-        id: text(&id),
-        volume: text(volume),
-        owner: text(ACCOUNT),
-        tags,
-        description: text("of a story"),
-        size: 8,
-        started,
-        settles: started + TimeDelta::minutes(1),
-        state: SnapshotState::Completed,
-        state_message: None,
-        rare: None,
-    };
-    world.region(REGION, |region| region.add_snapshot(snapshot, started));
-    id
+    world.add_snapshot(ACCOUNT, REGION, volume, tags, day - TimeDelta::minutes(1))
 }
 
 fn with_day(value: &str, day: DateTime<Utc>) -> String {

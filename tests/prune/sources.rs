@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use simulator::fleet::tags;
 use simulator::server::Server;
 use simulator::world::World;
-use simulator::world::snapshot::SnapshotState;
 
 use super::{REGION, add, set, there};
 use crate::stack::{ACCOUNT, Stack};
@@ -137,7 +136,7 @@ async fn daily_quarterly_and_annual_are_one_rule() {
     let today = world.clock.now().date_naive();
     let mut expected = Vec::new();
     for days_ago in (0..560).rev() {
-        let id = add_quickly(&world, &volume, days_ago, &ours);
+        let id = add(&world, &volume, days_ago, &ours);
         let (day, next) = (today - TimeDelta::days(days_ago), today - TimeDelta::days(days_ago - 1));
         let quarters_ago = (today.year() - day.year()) * 4 + (today.month0() / 3) as i32 - (day.month0() / 3) as i32;
         let ends_a_quarter = next.day() == 1 && next.month0() % 3 == 0;
@@ -149,28 +148,6 @@ async fn daily_quarterly_and_annual_are_one_rule() {
     let server = Server::start_local(world).await.unwrap();
     prune_fast(&server).await;
     assert_eq!(there(&server.world), set(&expected));
-}
-
-fn add_quickly(world: &World, volume: &str, days_ago: i64, pairs: &[(&str, &str)]) -> String {
-    let started = world.clock.now() - TimeDelta::days(days_ago);
-    let id = format!("snap-{days_ago:017}");
-    world.region(REGION, |region| {
-        let snapshot = simulator::world::snapshot::Snapshot {
-            id: simulator::text::text(&id),
-            volume: simulator::text::text(volume),
-            owner: simulator::text::text(ACCOUNT),
-            tags: tags(pairs),
-            description: simulator::text::text("of a story"),
-            size: 8,
-            started,
-            settles: started,
-            state: SnapshotState::Completed,
-            state_message: None,
-            rare: None,
-        };
-        region.add_snapshot(snapshot, started);
-    });
-    id
 }
 
 /// Past the cap, and without EC2's limits: what is deleted is looked at here, not how fast.

@@ -16,7 +16,6 @@ use super::slot::Slot;
 
 /// The input of a schedule, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in an invocation")]
 pub enum Input {
     /// Take snapshots.
     Snapshot(Policy),

@@ -13,7 +13,6 @@ pub const VERSION: u64 = 1;
 /// Something that a person should hear of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "nearly every report is a dead letter")]
 pub enum Report {
     /// A job went to the dead-letter queue.
     DeadLetter(DeadLetter),
