@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::retention::manager;
+use super::retention::{is_copy, manager};
 use crate::vocabulary::inventory::Snapshot;
 use crate::vocabulary::policy::Adoption;
 use crate::vocabulary::retain::RetainRule;
@@ -36,7 +36,7 @@ fn obstacle(snapshot: &Snapshot) -> Option<String> {
     let service = snapshot.tags.keys().find_map(|key| manager(key));
     match service {
         Some(service) => Some(format!("managed by {service}")),
-        None if snapshot.is_copy => Some("a copy: EC2 does not say of which volume".into()),
+        None if is_copy(snapshot) => Some("a copy: EC2 does not say of which volume".into()),
         None if snapshot.state != "completed" => Some(format!("{}: not a backup yet", snapshot.state)),
         None => None,
     }

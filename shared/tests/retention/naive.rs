@@ -19,6 +19,32 @@ pub(crate) struct World<'a> {
 
 /// Whether `snapshot`, one of `all`, stays.
 pub(crate) fn stays(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> bool {
+    let marked: Vec<Snapshot> = all.iter().map(|other| marked(world, other, all)).collect();
+    stays_when_marked(world, &self::marked(world, snapshot, all), &marked)
+}
+
+/// A policy that is named as a tag with a number on one of its snapshots is a keyword, also where no tag says so: a
+/// snapshot of it under a count counts by that tag, or by its rule if that is more.
+fn marked(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> Snapshot {
+    let mut marked = snapshot.clone();
+    let number = |text: Option<&str>| text.and_then(|text| text.trim().parse::<u32>().ok()).filter(|count| *count > 0);
+    let (Some(policy), Some(count)) = (tag(snapshot, "snapkeep:policy"), number(tag(snapshot, "snapkeep:retain")))
+    else {
+        return marked;
+    };
+    let is_fellow = |other: &&Snapshot| is_ours(world, other) && tag(other, "snapkeep:policy") == Some(policy);
+    let is_keyword = all.iter().filter(is_fellow).any(|other| number(tag(other, policy)).is_some());
+    if is_keyword && is_ours(world, snapshot) && tag(snapshot, "snapkeep:keyword").is_none() {
+        marked.tags.insert("snapkeep:keyword".into(), policy.into());
+        if let Some(value) = tag(snapshot, policy) {
+            let larger = number(Some(value)).unwrap_or(0).max(count);
+            marked.tags.insert(policy.into(), larger.to_string());
+        }
+    }
+    marked
+}
+
+fn stays_when_marked(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> bool {
     // The newest never goes; of a volume that is gone, only by an explicit orphan rule, and not while another stays.
     let fellows = || all.iter().filter(|other| tag(other, "snapkeep:policy") == tag(snapshot, "snapkeep:policy"));
     let another_stays = || fellows().any(|other| is_counted(world, other) && stays_by_rule(world, other, all));

@@ -125,8 +125,11 @@ fn made_under(id: &str, started: DateTime<Utc>, rule: &RetainRule, zone: Tz, is_
     let mut snapshot = made(id, Some(started), Some(rule), zone);
     if is_keyword {
         snapshot.tags.remove("DeleteOn");
-        snapshot.tags.insert("snapkeep:keyword".into(), "Nightly".into());
-        snapshot.tags.insert("Nightly".into(), (1 + which % 4).to_string());
+        // Half of them were made before a tag said which tag counts: that it is one is seen by the policy's name.
+        if which % 2 == 0 {
+            snapshot.tags.insert("snapkeep:keyword".into(), "daily".into());
+        }
+        snapshot.tags.insert("daily".into(), (1 + which % 5).to_string());
     }
     snapshot
 }
@@ -145,7 +148,7 @@ fn happens(snapshot: &mut Snapshot, fate: u8, holds: &mut Holds, now: DateTime<U
         20..22 => tag("snapkeep:volume", "vol-2"),
         22..24 => tag("aws:backup:source-resource", "x"),
         24..28 => drop(snapshot.tags.remove("DeleteOn")),
-        28..31 => drop(snapshot.tags.remove("Nightly")),
+        28..31 => drop(snapshot.tags.remove("daily")),
         31..33 => drop(snapshot.tags.remove("snapkeep:policy")),
         33..34 => drop(snapshot.tags.remove("snapkeep:retain")),
         34..42 => snapshot.state = "pending".into(),
@@ -254,8 +257,8 @@ fn under_a_longer_rule(snapshot: &Snapshot) -> Snapshot {
         let delete_on = rule.delete_on(shared::vocabulary::slot::Slot::at(started), zone).unwrap();
         snapshot.tags.insert("DeleteOn".into(), delete_on.to_string());
     }
-    if let Some(count) = snapshot.tags.get("Nightly").and_then(|count| count.parse::<u32>().ok()) {
-        snapshot.tags.insert("Nightly".into(), (count + 1).to_string());
+    if let Some(count) = snapshot.tags.get("daily").and_then(|count| count.parse::<u32>().ok()) {
+        snapshot.tags.insert("daily".into(), (count + 1).to_string());
     }
     snapshot.tags.insert("snapkeep:retain".into(), rule.to_string());
     snapshot
