@@ -62,3 +62,14 @@ fn the_lambdas_do_not_know_each_other_and_nothing_deployed_knows_the_simulator()
     check_absent("shared/src", &["planner::", "worker::", "notifier::", "simulator::", "cli::"], "");
     check_absent("cli/src", &["simulator::"], "cli/src/demo.rs");
 }
+
+/// Whoever deletes has asked the rules a moment ago, and whoever tags a snapshot that is there is a person.
+#[test]
+fn only_the_worker_deletes_and_only_a_person_adopts() {
+    let allowed = [("delete_snapshot(", "worker/src/lanes/prune.rs"), ("add_tags(", "cli/src/prune.rs")];
+    for (call, place) in allowed {
+        let folders = ["planner/src", "worker/src", "notifier/src", "cli/src"];
+        folders.into_iter().for_each(|folder| check_absent(folder, &[call], place));
+        assert!(std::fs::read_to_string(root().join(place)).unwrap().contains(call), "{place} does not call {call}");
+    }
+}

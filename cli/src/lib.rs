@@ -2,7 +2,6 @@
 //!
 //! One file for each command; `in_process` is what stands in the place of SQS when no stack is deployed.
 
-mod deletion;
 mod demo;
 pub mod exit;
 mod explain;

@@ -1,23 +1,24 @@
 //! EC2 in one account and Region.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::pin::pin;
+mod holds;
+mod snapshots;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{self, Filter, LockState, ResourceType, StorageTier, TagSpecification, VolumeState};
+use aws_sdk_ec2::types::{self, Filter, VolumeState};
 use aws_smithy_runtime::client::retries::RetryPartition;
 use chrono::{DateTime, Utc};
 use futures::{Stream, TryStreamExt, stream};
 
 use super::error::api_error;
 use crate::vocabulary::api_error::ApiError;
-use crate::vocabulary::inventory::{AttachedVolume, Attachment, Hold, Holds, Instance, Snapshot, Tags, Tier, Volume};
+use crate::vocabulary::inventory::{AttachedVolume, Attachment, Instance, Tags, Volume};
 use crate::vocabulary::selection::TagMatch;
-use crate::vocabulary::tag;
 
 /// EC2 in one account and Region.
 #[derive(Debug, Clone)]
@@ -34,8 +35,6 @@ const PAGE: i32 = 1000;
 const MOST_VALUES: usize = 200;
 const LONGEST_VALUE: usize = 255;
 const MOST_FILTERS: usize = 40;
-/// The largest page of `DescribeFastSnapshotRestores`.
-const FAST_RESTORES_PAGE: i32 = 200;
 /// A call that changes something and has no answer for so long is looked for instead.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -103,88 +102,6 @@ impl Ec2 {
             .map_err(move |error| api_error(&operation, error))
     }
 
-    /// Our own snapshots that were made by any of `jobs`: all of them, in as few calls as the filter allows.
-    pub async fn snapshots_of_jobs(&self, jobs: &BTreeSet<String>) -> Result<Vec<Snapshot>, ApiError> {
-        self.snapshots_with(&format!("tag:{}", tag::JOB), jobs.iter()).await
-    }
-
-    /// Our own snapshots of `volumes` that some policy of ours made: all of them, each once.
-    pub async fn snapshots_of_volumes(&self, volumes: &BTreeSet<String>) -> Result<Vec<Snapshot>, ApiError> {
-        let mut found = self.snapshots_with("volume-id", volumes.iter()).await?;
-        found.retain(|snapshot| snapshot.tags.contains_key(tag::POLICY));
-        found.sort_by(|one, other| one.id.cmp(&other.id));
-        found.dedup_by(|one, other| one.id == other.id);
-        let is_archived = |snapshot: &&mut Snapshot| snapshot.tier != Tier::Standard;
-        let archived: BTreeSet<String> =
-            found.iter_mut().filter(is_archived).map(|snapshot| snapshot.id.clone()).collect();
-        if !archived.is_empty() {
-            let since = self.archived_since(&archived).await?;
-            for snapshot in found.iter_mut().filter(is_archived) {
-                snapshot.tier = Tier::Archive(since.get(&snapshot.id).copied());
-            }
-        }
-        Ok(found)
-    }
-
-    async fn snapshots_with(
-        &self,
-        filter_name: &str,
-        values: impl ExactSizeIterator<Item = &String>,
-    ) -> Result<Vec<Snapshot>, ApiError> {
-        let values: Vec<String> = values.map(|value| literal(value)).collect();
-        let mut found = Vec::new();
-        for values in values.chunks(MOST_VALUES) {
-            let mut pages = pin!(self.own_snapshots(vec![filter(filter_name, values.iter().cloned())]));
-            while let Some(page) = pages.try_next().await? {
-                found.extend(page);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Our own snapshots that bear the tag of a policy of ours, page by page.
-    pub fn managed_snapshots(&self) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
-        self.own_snapshots(vec![filter("tag-key", [tag::POLICY.into()])])
-    }
-
-    /// Our own snapshots with `tags`, whoever made them, page by page; filtered as instances are.
-    pub fn tagged_snapshots(&self, tags: &TagMatch) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
-        self.own_snapshots(tag_filters(tags))
-    }
-
-    /// Without an owner EC2 lists the public ones as well.
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshots.html>
-    fn own_snapshots(&self, filters: Vec<Filter>) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
-        let request = self.reads.describe_snapshots().owner_ids("self").max_results(PAGE).set_filters(Some(filters));
-        let operation = format!("list snapshots in {}", self.region);
-        stream::unfold(request.into_paginator().send(), |mut pages| async { Some((pages.next().await?, pages)) })
-            .map_ok(|page| page.snapshots.unwrap_or_default().into_iter().map(snapshot).collect())
-            .map_err(move |error| api_error(&operation, error))
-    }
-
-    /// When each of these archived snapshots came into the archive, as far as EC2 says.
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshotTierStatus.html>
-    async fn archived_since(&self, snapshots: &BTreeSet<String>) -> Result<BTreeMap<String, DateTime<Utc>>, ApiError> {
-        let snapshots: Vec<&String> = snapshots.iter().collect();
-        let mut since = BTreeMap::new();
-        for chunk in snapshots.chunks(MOST_VALUES) {
-            let request = self.reads.describe_snapshot_tier_status().max_results(PAGE);
-            let request = request.filters(filter("snapshot-id", chunk.iter().map(|id| String::from(*id))));
-            let mut pages = request.into_paginator().send();
-            while let Some(page) = pages.next().await {
-                let operation = format!("list archived snapshots in {}", self.region);
-                let page = page.map_err(|error| api_error(&operation, error))?;
-                since.extend(
-                    page.snapshot_tier_statuses
-                        .unwrap_or_default()
-                        .into_iter()
-                        .filter_map(|status| Some((status.snapshot_id?, time(status.archival_complete_time)?))),
-                );
-            }
-        }
-        Ok(since)
-    }
-
     /// One volume, and the instances that have it; `None` if it is not there.
     pub async fn volume(&self, id: &str) -> Result<Option<(Volume, Vec<Instance>)>, ApiError> {
         let request = self.reads.describe_volumes().include_managed_resources(true).max_results(PAGE);
@@ -228,109 +145,6 @@ impl Ec2 {
         }
         Ok(ids)
     }
-
-    /// What holds our own snapshots, so that EC2 would not delete them: images (deprecated and disabled ones too),
-    /// fast snapshot restores and locks; and which of the three could not be listed.
-    pub async fn holds(&self) -> (Holds, Vec<ApiError>) {
-        let (mut holds, mut errors) = (Holds::new(), Vec::new());
-        for listed in [self.images().await, self.fast_restores().await, self.locks().await] {
-            match listed {
-                Ok(found) => holds.extend(found),
-                Err(error) => errors.push(error),
-            }
-        }
-        (holds, errors)
-    }
-
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
-    async fn images(&self) -> Result<Holds, ApiError> {
-        let request = self.reads.describe_images().owners("self").max_results(PAGE);
-        let mut pages = request.include_deprecated(true).include_disabled(true).into_paginator().send();
-        let mut holds = Holds::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| api_error(&format!("list images in {}", self.region), error))?;
-            for image in page.images.unwrap_or_default() {
-                let id = image.image_id.unwrap_or_default();
-                let devices = image.block_device_mappings.unwrap_or_default().into_iter();
-                let snapshots = devices.filter_map(|device| device.ebs?.snapshot_id);
-                holds.extend(snapshots.map(|snapshot| (snapshot, Hold::Image(id.clone()))));
-            }
-        }
-        Ok(holds)
-    }
-
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeFastSnapshotRestores.html>
-    async fn fast_restores(&self) -> Result<Holds, ApiError> {
-        let states = ["enabling", "optimizing", "enabled"].map(String::from);
-        let (mut holds, mut token) = (Holds::new(), None);
-        loop {
-            let request = self.reads.describe_fast_snapshot_restores().max_results(FAST_RESTORES_PAGE);
-            let request = request.filters(filter("state", states.clone())).set_next_token(token);
-            let page = request.customize().config_override(soon_over()).send().await;
-            let operation = format!("list fast snapshot restores in {}", self.region);
-            let page = page.map_err(|error| api_error(&operation, error))?;
-            holds.extend(page.fast_snapshot_restores.unwrap_or_default().into_iter().filter_map(|restore| {
-                Some((restore.snapshot_id?, Hold::FastRestore(restore.availability_zone.unwrap_or_default())))
-            }));
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(holds);
-            }
-        }
-    }
-
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeLockedSnapshots.html>
-    async fn locks(&self) -> Result<Holds, ApiError> {
-        let (mut holds, mut token) = (Holds::new(), None);
-        loop {
-            let request = self.reads.describe_locked_snapshots().max_results(PAGE).set_next_token(token);
-            let page = request.customize().config_override(soon_over()).send().await;
-            let page = page.map_err(|error| api_error(&format!("list locked snapshots in {}", self.region), error))?;
-            holds.extend(page.snapshots.unwrap_or_default().into_iter().filter_map(|lock| {
-                let is_over = lock.lock_state == Some(LockState::Expired);
-                Some((lock.snapshot_id.filter(|_| !is_over)?, Hold::Lock(time(lock.lock_expires_on))))
-            }));
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(holds);
-            }
-        }
-    }
-
-    /// Deletes a snapshot. Repeating it is harmless.
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshot.html>
-    pub async fn delete_snapshot(&self, snapshot: &str) -> Result<(), ApiError> {
-        let answer = self.changes.delete_snapshot().snapshot_id(snapshot).send().await;
-        answer.map(drop).map_err(|error| api_error(&format!("delete {snapshot} in {}", self.region), error))
-    }
-
-    /// Adds tags to a snapshot that is there: only when a person adopts it.
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html>
-    pub async fn add_tags(&self, snapshot: &str, tags: Vec<(String, String)>) -> Result<(), ApiError> {
-        let answer = self.reads.create_tags().resources(snapshot).set_tags(Some(sdk_tags(tags))).send().await;
-        answer.map(drop).map_err(|error| api_error(&format!("tag {snapshot} in {}", self.region), error))
-    }
-
-    /// Takes a snapshot with all its tags in the one call, and gives its id. The SDK never sends it twice.
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshot.html>
-    pub async fn create_snapshot(
-        &self,
-        volume: &str,
-        description: &str,
-        tags: Vec<(String, String)>,
-    ) -> Result<String, ApiError> {
-        let tags = Some(sdk_tags(tags));
-        let tags = TagSpecification::builder().resource_type(ResourceType::Snapshot).set_tags(tags);
-        let request = self.changes.create_snapshot().volume_id(volume).description(description);
-        let answer = request.tag_specifications(tags.build()).send().await;
-        let operation = format!("create a snapshot of {volume} in {}", self.region);
-        Ok(answer.map_err(|error| api_error(&operation, error))?.snapshot_id.unwrap_or_default())
-    }
-}
-
-/// For lists that one can do without, and that some who speak EC2's protocol do not have: a few tries are enough.
-fn soon_over() -> aws_sdk_ec2::config::Builder {
-    aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::standard().with_max_attempts(4))
 }
 
 /// The filters that EC2 can hold. What it cannot hold is left out: it only makes the pages shorter.
@@ -385,28 +199,8 @@ fn volume(volume: types::Volume) -> Volume {
     }
 }
 
-fn snapshot(snapshot: types::Snapshot) -> Snapshot {
-    Snapshot {
-        id: snapshot.snapshot_id.unwrap_or_default(),
-        volume: snapshot.volume_id.unwrap_or_default(),
-        owner: snapshot.owner_id.unwrap_or_default(),
-        started: time(snapshot.start_time),
-        state: snapshot.state.map(|state| state.as_str().into()).unwrap_or_default(),
-        is_copy: snapshot.transfer_type.is_some(),
-        tier: match snapshot.storage_tier {
-            None | Some(StorageTier::Standard) => Tier::Standard,
-            Some(_) => Tier::Archive(None),
-        },
-        tags: tags_of(snapshot.tags),
-    }
-}
-
 fn time(time: Option<aws_smithy_types::DateTime>) -> Option<DateTime<Utc>> {
     time.and_then(|time| DateTime::from_timestamp(time.secs(), time.subsec_nanos()))
-}
-
-fn sdk_tags(tags: Vec<(String, String)>) -> Vec<types::Tag> {
-    tags.into_iter().map(|(key, value)| types::Tag::builder().key(key).value(value).build()).collect()
 }
 
 fn tags_of(tags: Option<Vec<types::Tag>>) -> Tags {
