@@ -126,7 +126,7 @@ fn made_under(id: &str, started: DateTime<Utc>, rule: &RetainRule, zone: Tz, is_
     if is_keyword {
         snapshot.tags.remove("DeleteOn");
         // Half of them were made before a tag said which tag counts: that it is one is seen by the policy's name.
-        if which % 2 == 0 {
+        if which.is_multiple_of(2) {
             snapshot.tags.insert("snapkeep:keyword".into(), "daily".into());
         }
         snapshot.tags.insert("daily".into(), (1 + which % 5).to_string());
