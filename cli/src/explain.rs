@@ -99,27 +99,43 @@ impl Options {
             Regions::These(regions) => regions,
             Regions::All => aws.ec2(None, aws.home_region()).await?.enabled_regions().await?,
         };
+        let mut errors = Vec::new();
         for region in regions {
-            let ec2 = aws.ec2(None, &region).await?;
-            let volume = ec2.volume(&self.volume).await?;
-            let snapshots = ec2.snapshots_of_volumes(&[self.volume.clone()].into()).await?;
-            if volume.is_none() && snapshots.is_empty() {
-                continue;
+            match self.look(aws, &account, &region, now).await {
+                Ok(None) => {}
+                Ok(Some(found)) => return Ok((account, Some(found))),
+                Err(error) => errors.push(error),
             }
-            let (holds, errors) = ec2.holds().await;
-            let warnings = without_lists(errors)?;
-            let case = Case {
-                account: &account,
-                volume: &self.volume,
-                presence: if volume.is_some() { Presence::Living } else { Presence::Gone },
-                orphans: self.orphans,
-                holds: &holds,
-                now,
-            };
-            let (judgement, goes) = (judge(&case, &snapshots), forecast(&case, &snapshots));
-            return Ok((account, Some(Found { region, volume, snapshots, judgement, goes, warnings })));
         }
-        Ok((account, None))
+        // Where it may be all the same.
+        errors.into_iter().next().map_or(Ok((account, None)), Err)
+    }
+
+    async fn look(
+        &self,
+        aws: &Aws,
+        account: &str,
+        region: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Found>, ApiError> {
+        let ec2 = aws.ec2(None, region).await?;
+        let volume = ec2.volume(&self.volume).await?;
+        let snapshots = ec2.snapshots_of_volumes(&[self.volume.clone()].into()).await?;
+        if volume.is_none() && snapshots.is_empty() {
+            return Ok(None);
+        }
+        let (holds, errors) = ec2.holds().await;
+        let warnings = without_lists(errors)?;
+        let case = Case {
+            account,
+            volume: &self.volume,
+            presence: if volume.is_some() { Presence::Living } else { Presence::Gone },
+            orphans: self.orphans,
+            holds: &holds,
+            now,
+        };
+        let (judgement, goes) = (judge(&case, &snapshots), forecast(&case, &snapshots));
+        Ok(Some(Found { region: region.into(), volume, snapshots, judgement, goes, warnings }))
     }
 
     fn json(&self, account: &str, found: &Found, told: &[(String, String)]) -> Value {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use futures::stream::{self, LocalBoxStream, SelectAll};
-use shared::vocabulary::job::{Job, Lane};
+use shared::vocabulary::job::{Action, Job, Lane};
 use shared::vocabulary::policy::Role;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
@@ -34,8 +34,14 @@ impl Event<'_> {
     }
 }
 
-/// Jobs of one lane are done together up to this many: one look finds what is done already of as many.
-const BATCH: usize = 100;
+/// Jobs of one lane are done together up to this many. One look finds what is done already of a hundred; what holds
+/// snapshots is looked at once for a batch that prunes, and must not grow old.
+fn batch(action: Action) -> usize {
+    match action {
+        Action::Snapshot => 100,
+        Action::Prune => 10,
+    }
+}
 
 type Key = (Lane, Option<Role>);
 /// A step of a job, or the end of a lane's batch.
@@ -108,7 +114,7 @@ fn start_batches<'a>(
     stop: Instant,
 ) {
     for (key, queue) in queues.iter_mut().filter(|(_, queue)| !queue.is_busy && !queue.ready.is_empty()) {
-        let jobs: Vec<Job> = queue.ready.drain(..queue.ready.len().min(BATCH)).collect();
+        let jobs: Vec<Job> = queue.ready.drain(..queue.ready.len().min(batch(key.0.action))).collect();
         queue.is_busy = true;
         let (lane, role) = key.clone();
         let end = Err(key.clone());

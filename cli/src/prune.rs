@@ -38,7 +38,7 @@ use crate::{Error, exit};
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The policy as a JSON file, the same that a schedule has as its input; `-` reads standard input.
-    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["orphans", "cap"])]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "orphans")]
     file: Option<PathBuf>,
     /// Where to look, instead of what the policy or the environment says: all, or eu-central-1,us-east-1.
     #[arg(long, short, value_name = "REGIONS")]
@@ -55,8 +55,8 @@ pub(crate) struct Options {
     /// Delete without asking.
     #[arg(long, short)]
     yes: bool,
-    /// Delete what this plan showed and nothing else: the hash that a dry run printed, or the file that
-    /// `--dry-run --output json` wrote.
+    /// Do what this plan showed and nothing else: the hash that a dry run printed, or the file that
+    /// `--dry-run --output json` wrote. Without it, `--yes` adopts nothing.
     #[arg(long, value_name = "HASH|FILE")]
     plan: Option<String>,
     /// A table for people, or JSON for programs, with every snapshot.
@@ -80,6 +80,8 @@ pub(crate) struct Plan {
 pub(crate) struct Done {
     deleted: BTreeSet<String>,
     adopted: BTreeSet<String>,
+    /// Deleted by somebody else since, or no longer ours.
+    gone: BTreeSet<String>,
     /// Snapshot → why it was not deleted.
     left: BTreeMap<String, String>,
     failed: Vec<DeadLetter>,
@@ -103,7 +105,17 @@ impl Options {
         reached(&plan.summary)?;
 
         let is_dry = self.dry_run || policy.dry_run;
-        let (changes, mut left) = plan.agreed(shown_before.as_ref())?;
+        let Agreed { mut changes, mut left, gone } = plan.agreed(shown_before.as_ref())?;
+        if self.yes && shown_before.is_none() && !changes.adopt.is_empty() {
+            eprintln!(
+                "Nothing is adopted that was not shown before: look with --dry-run, and then say --plan HASH --yes"
+            );
+            changes.adopt.clear();
+        }
+        if self.output == Output::Json && !is_dry && !self.yes {
+            const LOOK: &str = "nothing was deleted: with --output json say --dry-run, or --yes";
+            return Err(Error::Usage(LOOK.into()));
+        }
         if is_dry || self.output == Output::Table {
             show(&plan.show(self.output));
         }
@@ -119,12 +131,12 @@ impl Options {
             done = plan.apply(&aws, lanes, &changes, now).await;
         }
         left.append(&mut done.left);
-        let is_done = |snapshot: &String| done.deleted.contains(snapshot);
-        left.retain(|snapshot, _| !is_done(snapshot));
+        left.retain(|snapshot, _| !done.deleted.contains(snapshot));
         done.left = left;
+        done.gone.extend(gone);
         match self.output {
             Output::Json => show(&json!({"plan": changes.hash(), "result": done}).to_string()),
-            Output::Table if changes.is_empty() && done.left.is_empty() => {}
+            Output::Table if changes.is_empty() && done.left.is_empty() && done.gone.is_empty() => {}
             Output::Table => show(&done.text(&changes)),
         }
         Ok(if done.is_whole() { plan.exit_code() } else { exit::PARTLY })
@@ -144,6 +156,18 @@ impl Options {
         let policy = Prune::parse(&event, now)?;
         Ok(Prune { regions: regions.or(policy.regions), ..policy })
     }
+}
+
+/// What a person has been shown and what is there, brought together.
+struct Agreed {
+    changes: Deletion,
+    /// Snapshot → what has changed about it, so that it is left.
+    left: BTreeMap<String, String>,
+    gone: BTreeSet<String>,
+}
+
+fn kept_since(verdict: &Verdict) -> String {
+    format!("kept since: {}", verdict.why().join("; "))
 }
 
 /// A plan that a person has seen before: whole, or only its hash.
@@ -217,11 +241,12 @@ impl Plan {
         Self { at: now, summary, jobs, volumes, adoptable, changes }
     }
 
-    /// What is to be done now, by what was shown before; and what has changed since, which is left.
-    fn agreed(&self, before: Option<&Before>) -> Result<(Deletion, BTreeMap<String, String>), Error> {
+    /// What is to be done now, by what was shown before.
+    fn agreed(&self, before: Option<&Before>) -> Result<Agreed, Error> {
+        let all = || Agreed { changes: self.changes.clone(), left: BTreeMap::new(), gone: BTreeSet::new() };
         match before {
-            None => Ok((self.changes.clone(), BTreeMap::new())),
-            Some(Before::Hash(hash)) if *hash == self.changes.hash() => Ok((self.changes.clone(), BTreeMap::new())),
+            None => Ok(all()),
+            Some(Before::Hash(hash)) if *hash == self.changes.hash() => Ok(all()),
             Some(Before::Hash(hash)) => Err(Error::Usage(format!(
                 "nothing was deleted: the plan is another one now, {} instead of {hash}. See it: snapkeep prune \
                  --dry-run; or keep a plan in a file (--output json), and what changes since is left and named",
@@ -231,25 +256,28 @@ impl Plan {
         }
     }
 
-    fn compared(&self, shown: &Deletion) -> (Deletion, BTreeMap<String, String>) {
+    fn compared(&self, shown: &Deletion) -> Agreed {
         let verdicts = self.volumes.iter().flat_map(|judged| &judged.verdicts);
         let now: BTreeMap<&str, &Verdict> = verdicts.map(|verdict| (verdict.snapshot.as_str(), verdict)).collect();
-        let mut left = BTreeMap::new();
-        let mut agreed = shown.clone();
-        agreed.delete.retain(|snapshot, _| {
-            let change = match now.get(snapshot.as_str()) {
+        let (mut left, mut gone) = (BTreeMap::new(), BTreeSet::new());
+        let mut changes = shown.clone();
+        changes.delete.retain(|snapshot, _| {
+            match now.get(snapshot.as_str()) {
                 _ if self.changes.delete.contains_key(snapshot) => return true,
-                None => "gone since".into(),
-                Some(verdict) if verdict.expires() => "its Region was stopped, by the cap or by an error".into(),
-                Some(verdict) => format!("kept since: {}", verdict.why().join("; ")),
-            };
-            left.insert(snapshot.clone(), change);
+                None => drop(gone.insert(snapshot.clone())),
+                Some(verdict) if verdict.expires() => {
+                    left.insert(snapshot.clone(), "its Region was stopped, by the cap or by an error".into());
+                }
+                Some(verdict) => drop(left.insert(snapshot.clone(), kept_since(verdict))),
+            }
             false
         });
         let since = self.changes.delete.iter().filter(|(snapshot, _)| !shown.delete.contains_key(*snapshot));
         left.extend(since.map(|(snapshot, why)| (snapshot.clone(), format!("expires since: {why}"))));
-        agreed.adopt.retain(|snapshot, tags| self.changes.adopt.get(snapshot) == Some(tags));
-        (agreed, left)
+        changes.adopt.retain(|snapshot, tags| self.changes.adopt.get(snapshot) == Some(tags));
+        let not_adopted = shown.adopt.keys().filter(|snapshot| !changes.adopt.contains_key(*snapshot));
+        left.extend(not_adopted.map(|snapshot| (snapshot.clone(), "not to be adopted like this any more".into())));
+        Agreed { changes, left, gone }
     }
 
     /// Adopts and deletes `changes`, with the worker that is deployed.
@@ -285,6 +313,12 @@ impl Plan {
         progress.end();
         done.deleted.extend(lanes.deleted());
         done.failed = verdicts.failed;
+        let spoken_for = |snapshot: &&String| done.deleted.contains(*snapshot) || done.left.contains_key(*snapshot);
+        let silent: Vec<String> = changes.delete.keys().filter(|snapshot| !spoken_for(snapshot)).cloned().collect();
+        match done.failed.is_empty() && done.errors.is_empty() {
+            true => done.gone.extend(silent),
+            false => done.left.extend(silent.into_iter().map(|snapshot| (snapshot, "not reached".into()))),
+        }
         done
     }
 

@@ -130,7 +130,8 @@ impl Digest {
         if self.retention.iter().any(|retention| retention.capped.is_some()) {
             parts.push("stopped by the cap, nothing deleted".into());
         }
-        let findings: usize = self.retention.iter().map(|retention| retention.findings.len()).sum();
+        let findings: usize =
+            self.retention.iter().map(|retention| retention.count.max(retention.findings.len())).sum();
         if findings > 0 {
             parts.push(counted(findings, "finding"));
         }
@@ -169,7 +170,7 @@ fn dead_letters(policy: &str, action: Action, letters: &[DeadLetter]) -> String 
     text.push_str("\nThe jobs are in the dead-letter queue with these reasons; nothing is tried again by itself.\n");
     if action == Action::Prune {
         text.push_str("Nothing is lost: the next run that prunes finds the same snapshots. See what it would do:\n");
-        text.push_str("  snapkeep prune --dry-run\n");
+        let _ = writeln!(text, "  snapkeep prune --dry-run --regions {}", word(&first.region, "REGION"));
         return text;
     }
     let slots: BTreeSet<Slot> = letters.iter().map(|letter| letter.slot).collect();
@@ -221,6 +222,9 @@ fn line(letter: &DeadLetter) -> String {
 /// The first command of whoever looks into it.
 fn look(code: &str, letter: &DeadLetter) -> String {
     let (region, volume) = (word(&letter.region, "REGION"), word(&letter.volume, "VOLUME"));
+    let snapshots = format!(
+        "aws ec2 describe-snapshots --region {region} --owner-ids self --filters Name=volume-id,Values={volume}"
+    );
     let volume = format!("aws ec2 describe-volumes --region {region} --volume-ids {volume}");
     match code {
         "SnapshotLimitExceeded" => {
@@ -229,6 +233,7 @@ fn look(code: &str, letter: &DeadLetter) -> String {
         "UnauthorizedOperation" | "AccessDenied" | "AuthFailure" | "OptInRequired" => {
             format!("aws sts get-caller-identity, and the permissions of the worker's role in {region}")
         }
+        _ if letter.action == Action::Prune => snapshots,
         _ if code == "CustomerKeyHasBeenRevoked" || code.starts_with("KMS") => format!(
             "aws kms describe-key --region {region} --key-id $({volume} --query 'Volumes[0].KmsKeyId' --output text)"
         ),
@@ -258,19 +263,25 @@ fn planning(policy: &str, failures: &[Planning]) -> String {
 fn retention(reports: &[Retention]) -> String {
     let mut text = String::new();
     for report in reports {
-        let Retention { account, region, slot, capped, findings, .. } = report;
+        let Retention { account, region, slot, capped, would_delete, findings, count, .. } = report;
         let (region, account) = (word(region, "REGION"), plain(account, 12));
         let _ = writeln!(text, "Pruning in {region}, account {account}, slot {slot}:\n");
         if let Some(capped) = capped {
-            let _ = writeln!(text, "  {}.", plain(capped, LONGEST_REASON));
-            let _ = writeln!(text, "  See what, and why: snapkeep prune --dry-run --regions {region}");
-            let _ = writeln!(text, "  If it is meant: raise \"cap\" in the policy, or: snapkeep prune --cap N --yes\n");
+            let _ = writeln!(text, "  {}.\n", plain(capped, LONGEST_REASON));
+            text.push_str(&named(would_delete, |line| plain(line, LONGEST_REASON)));
+            let _ = writeln!(text, "\n  See all of it, and why: snapkeep prune --dry-run --regions {region}");
+            text.push_str(
+                "  If it is meant, raise \"cap\" in the schedule's policy; or once: look with --cap N, which\n",
+            );
+            text.push_str("  prints the plan's hash, and then the same command with --plan HASH --yes\n\n");
         }
         if !findings.is_empty() {
-            text.push_str("  A person must look at these; what they speak of is kept until then.\n\n");
-            text.push_str(&named(findings, |finding| plain(finding, LONGEST_REASON)));
-            let volume = "snapkeep explain VOLUME";
-            let _ = writeln!(text, "  Look: {volume} --regions {region}\n");
+            text.push_str("  A person should look at these:\n\n");
+            let shown = &findings[..findings.len().min(MOST_NAMED)];
+            text.push_str(&named(shown, |finding| plain(finding, LONGEST_REASON)));
+            let more = count.max(&findings.len()) - shown.len();
+            let _ = (more > 0).then(|| writeln!(text, "  and {more} more"));
+            let _ = writeln!(text, "  Look: snapkeep explain VOLUME --regions {region}\n");
         }
     }
     text
@@ -456,21 +467,28 @@ mod tests {
             region: "eu-central-1".into(),
             slot: "2026-11-20T03:00:00Z".parse().unwrap(),
             capped: Some("900 of 1000 snapshots would have been deleted, and the cap allows 200: none was".into()),
+            would_delete: vec!["vol-2 daily: snap-1, snap-2 and 3 more".into()],
             findings: vec!["vol-1: its backups have stopped".into()],
+            count: 4900,
             at,
         };
         let alert = alerts(vec![News { message: "m-1".into(), subject: Subject::Report(Report::Retention(report)) }]);
-        assert_eq!(alert[0].subject, "snapkeep prune: stopped by the cap, nothing deleted, 1 finding");
+        assert_eq!(alert[0].subject, "snapkeep prune: stopped by the cap, nothing deleted, 4900 findings");
         insta::assert_snapshot!(alert[0].text, @r#"
         Pruning in eu-central-1, account 123456789012, slot 2026-11-20T03:00:00Z:
 
           900 of 1000 snapshots would have been deleted, and the cap allows 200: none was.
-          See what, and why: snapkeep prune --dry-run --regions eu-central-1
-          If it is meant: raise "cap" in the policy, or: snapkeep prune --cap N --yes
 
-          A person must look at these; what they speak of is kept until then.
+          vol-2 daily: snap-1, snap-2 and 3 more
+
+          See all of it, and why: snapkeep prune --dry-run --regions eu-central-1
+          If it is meant, raise "cap" in the schedule's policy; or once: look with --cap N, which
+          prints the plan's hash, and then the same command with --plan HASH --yes
+
+          A person should look at these:
 
           vol-1: its backups have stopped
+          and 4899 more
           Look: snapkeep explain VOLUME --regions eu-central-1
         "#);
     }

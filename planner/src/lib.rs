@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::aws::sqs::{Message, Queue};
 use shared::config;
+use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::job::Job;
 use shared::vocabulary::policy::Input;
 use shared::vocabulary::report::{self, Report};
@@ -25,7 +26,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use tracing::{error, info, warn};
 
 use crate::plan::plan;
-use crate::prune::{expiring, prune};
+use crate::prune::{prune, rows};
 use crate::summary::{PruneSummary, RegionSummary, Summary};
 
 /// The planner Lambda.
@@ -39,6 +40,8 @@ pub struct Planner {
 
 /// Lambda answers with at most 6 MB: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 const LARGEST_PLAN: usize = 5_000_000;
+/// Findings of a Region that are told. The rest is counted.
+const MOST_TOLD: usize = 50;
 /// Jobs on their way from the Regions to the queue: enough to fill batches, few enough to forget.
 const UNDER_WAY: usize = 200;
 
@@ -73,12 +76,13 @@ impl Planner {
                     true => {
                         let planned = prune(&self.aws, &policy, regions, now, sender, Some(seen));
                         drop(receiver);
-                        return Ok(dry_run(planned, expiring(judged)).await);
+                        return Ok(dry_run(planned, rows(judged)).await);
                     }
                     false => {
                         let planned = prune(&self.aws, &policy, regions, now, sender, None);
-                        let summary = self.enqueue(planned, receiver).await;
-                        self.tell_findings(&summary, now).await;
+                        let mut summary = self.enqueue(planned, receiver).await;
+                        let untold = self.tell_findings(&summary, now).await;
+                        summary.errors.extend(untold);
                         summary
                     }
                 }
@@ -101,19 +105,20 @@ impl Planner {
         summary
     }
 
-    /// A report for each Region where a person must look before anything more is deleted.
-    async fn tell_findings(&self, summary: &Summary, at: DateTime<Utc>) {
+    /// A report for each Region where a person must look before anything more is deleted. What nobody could be told
+    /// fails the invocation, so that it is tried again.
+    async fn tell_findings(&self, summary: &Summary, at: DateTime<Utc>) -> Vec<String> {
+        let mut untold = Vec::new();
         for region in &summary.regions {
             let Some(report) = findings(region, summary.slot, at) else { continue };
-            self.tell(&Report::Retention(report)).await;
+            let told = self.tell(&Report::Retention(report)).await;
+            untold.extend(told.err().map(|error| format!("nobody was told of {}: {error}", region.region)));
         }
+        untold
     }
 
-    async fn tell(&self, report: &Report) {
-        let sent = self.reports.send(&Message { body: report.body(), ..Message::default() }).await;
-        if let Err(unsent) = sent {
-            error!("nobody was told of it: {unsent}");
-        }
+    async fn tell(&self, report: &Report) -> Result<(), ApiError> {
+        self.reports.send(&Message { body: report.body(), ..Message::default() }).await
     }
 
     /// Tells the people, and makes the invocation fail. A report that cannot be sent is in the failure as well.
@@ -133,7 +138,9 @@ impl Planner {
             problems,
             at,
         });
-        self.tell(&report).await;
+        if let Err(unsent) = self.tell(&report).await {
+            error!("nobody was told of it: {unsent}");
+        }
         Diagnostic { error_type: kind.into(), error_message: message }
     }
 }
@@ -169,7 +176,9 @@ fn findings(region: &RegionSummary, slot: Slot, at: DateTime<Utc>) -> Option<rep
         region: region.region.clone(),
         slot,
         capped,
-        findings: region.warnings.clone(),
+        would_delete: prune.capped.iter().flat_map(|capped| capped.would_delete.iter().take(10).cloned()).collect(),
+        findings: region.warnings.iter().take(MOST_TOLD).cloned().collect(),
+        count: prune.findings.max(region.warnings.len()),
         at,
     })
 }

@@ -1,5 +1,7 @@
 //! Where a run looks: the Regions of its accounts.
 
+use std::collections::HashSet;
+
 use futures::future;
 use shared::aws::Aws;
 use shared::vocabulary::api_error::ApiError;
@@ -19,7 +21,11 @@ pub(crate) async fn places(aws: &Aws, accounts: &[Account], regions: &Regions) -
     let places = future::join_all(accounts.iter().map(|account| of_account(aws, account, regions))).await;
     let (found, failed): (Vec<_>, Vec<_>) = places.into_iter().partition(Result::is_ok);
     let errors = failed.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
-    (found.into_iter().flatten().flatten().collect(), errors)
+    // An account that is named twice, as our own and by a role, is looked at once.
+    let mut seen = HashSet::new();
+    let found = found.into_iter().flatten().flatten();
+    let found = found.filter(|place| seen.insert((place.account.clone(), place.region.clone())));
+    (found.collect(), errors)
 }
 
 async fn of_account(aws: &Aws, account: &Account, regions: &Regions) -> Result<Vec<Place>, ApiError> {

@@ -9,7 +9,7 @@ use std::pin::pin;
 
 use chrono::{DateTime, Utc};
 use futures::{TryStreamExt, future};
-use serde::Serialize;
+use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::aws::ec2::Ec2;
 use shared::rules::adopt::adopted_tags;
@@ -18,7 +18,7 @@ use shared::rules::retention::{Case, Finding, Verdict, judge};
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::inventory::{Holds, Presence, Snapshot};
 use shared::vocabulary::job::{Action, Identity, Job};
-use shared::vocabulary::policy::{Prune, Regions};
+use shared::vocabulary::policy::{Adoption, Prune, Regions};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -68,36 +68,54 @@ pub struct Adoptable {
     pub tags: Result<Vec<(String, String)>, String>,
 }
 
-/// A volume and policy, and what expires of it: a row of a dry run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Expiry {
-    pub account: String,
-    pub region: String,
-    pub volume: String,
-    pub presence: Presence,
-    /// Snapshot → why it goes.
-    pub expire: BTreeMap<String, String>,
-    /// How many stay.
-    pub kept: usize,
-}
-
-/// What expires, of all that is seen.
-pub(crate) fn expiring(mut seen: Receiver<Seen>) -> Receiver<Expiry> {
+/// The rows of a dry run: each volume of which something expires, and each snapshot of another tool.
+pub(crate) fn rows(mut seen: Receiver<Seen>) -> Receiver<Value> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         while let Some(seen) = seen.recv().await {
-            let Seen::Volume(Judged { place, volume, presence, verdicts, .. }) = seen else { continue };
-            let (gone, kept): (Vec<Verdict>, Vec<Verdict>) = verdicts.into_iter().partition(Verdict::expires);
-            let expire = gone.iter().map(|verdict| (verdict.snapshot.clone(), verdict.why().join("; "))).collect();
-            let Place { account, region, .. } = place;
-            let row = Expiry { account, region, volume, presence, expire, kept: kept.len() };
-            if !row.expire.is_empty() && sender.send(row).await.is_err() {
+            let row = match seen {
+                Seen::Volume(judged) => judged.row(),
+                Seen::Adoptable(adoptable) => Some(adoptable.row()),
+            };
+            if let Some(row) = row
+                && sender.send(row).await.is_err()
+            {
                 break;
             }
         }
     });
     receiver
+}
+
+impl Judged {
+    /// What expires and why, and how many stay; `None` where nothing expires.
+    fn row(&self) -> Option<Value> {
+        let Self { place, volume, presence, verdicts, .. } = self;
+        let (gone, kept): (Vec<&Verdict>, Vec<&Verdict>) = verdicts.iter().partition(|verdict| verdict.expires());
+        let expire: BTreeMap<&str, String> =
+            gone.iter().map(|verdict| (verdict.snapshot.as_str(), verdict.why().join("; "))).collect();
+        (!gone.is_empty()).then(|| {
+            json!({
+                "account": place.account, "region": place.region, "volume": volume, "presence": presence,
+                "expire": expire, "kept": kept.len(),
+            })
+        })
+    }
+}
+
+impl Adoptable {
+    /// What it would become, or why it is left alone.
+    pub fn row(&self) -> Value {
+        let Self { place, snapshot, tags } = self;
+        let tags = match tags {
+            Ok(tags) => json!(tags.iter().cloned().collect::<BTreeMap<_, _>>()),
+            Err(why) => json!({ "left alone": why }),
+        };
+        json!({
+            "account": place.account, "region": place.region, "volume": snapshot.volume,
+            "snapshot": snapshot.id, "adopt": tags,
+        })
+    }
 }
 
 /// Plans a run of `prune`: judges all snapshots of ours, sends a job to `jobs` for each volume and policy of which
@@ -223,7 +241,8 @@ impl<'a> Region<'a> {
             };
             let judgement = judge(&case, &snapshots);
             judgement.verdicts.iter().for_each(|verdict| self.note(&volume, verdict));
-            self.warnings.extend(judgement.findings.iter().map(ToString::to_string));
+            self.found.findings += judgement.findings.len();
+            self.warnings.extend(judgement.findings.iter().take(MOST_NAMED).map(ToString::to_string));
             if let Some(seen) = &self.seen {
                 let (verdicts, findings) = (judgement.verdicts, judgement.findings);
                 let judged = Judged { place: self.place.clone(), volume, presence, verdicts, findings };
@@ -250,11 +269,19 @@ impl<'a> Region<'a> {
     /// The snapshots of other tools that the policy wants to be ours. They are counted here, and shown to a person;
     /// nothing but a person's word makes them ours.
     async fn look_for_adoptable(&mut self, ec2: &Ec2) -> Result<(), ApiError> {
-        for adoption in &self.prune.adopt {
+        for (number, adoption) in self.prune.adopt.iter().enumerate() {
             let mut pages = pin!(ec2.tagged_snapshots(&adoption.tags));
             while let Some(page) = pages.try_next().await? {
                 for snapshot in page {
-                    let Some(tags) = adopted_tags(adoption, &snapshot, &self.place.account) else { continue };
+                    let matches = |adoption: &Adoption| adoption.tags.all(&snapshot.tags);
+                    let is_told = self.prune.adopt[..number].iter().any(matches);
+                    let is_ambiguous = self.prune.adopt[number + 1..].iter().any(matches);
+                    let tags = adopted_tags(adoption, &snapshot, &self.place.account).filter(|_| !is_told);
+                    let Some(tags) = tags else { continue };
+                    let tags = tags.and_then(|tags| match is_ambiguous {
+                        true => Err("more than one entry of `adopt` is about it".into()),
+                        false => Ok(tags),
+                    });
                     self.found.adoptable += usize::from(tags.is_ok());
                     if let Some(seen) = &self.seen {
                         let adoptable = Adoptable { place: self.place.clone(), snapshot, tags };
@@ -276,10 +303,11 @@ impl<'a> Region<'a> {
     }
 
     async fn send_jobs(&mut self, jobs: &Sender<Job>) {
-        for (volume, policy) in std::mem::take(&mut self.expiring).into_keys() {
+        for ((volume, policy), expiring) in std::mem::take(&mut self.expiring) {
             self.summary.jobs += 1;
+            let job = Job { most: Some(expiring.count), ..self.job(&volume, &policy) };
             // The receiver lives as long as the plan does; were it gone, nobody would want the job.
-            let _ = jobs.send(self.job(&volume, &policy)).await;
+            let _ = jobs.send(job).await;
         }
     }
 

@@ -63,6 +63,9 @@ pub struct PruneSummary {
     /// Snapshots of other tools that the policy wants to be ours. Only a person adopts them.
     #[serde(skip_serializing_if = "is_zero")]
     pub adoptable: usize,
+    /// Volumes whose backups have stopped, and tags that could not be read. The warnings name the first.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub findings: usize,
     /// More would expire than the cap allows, so that nothing is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capped: Option<Capped>,

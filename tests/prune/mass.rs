@@ -75,6 +75,7 @@ async fn prune_a_region(volumes: usize, speed: f64) {
     );
     for (name, _, peak) in stack.functions() {
         println!("{name}: peak memory {peak:.0} MB");
+        assert!(peak < 80.0, "{name} took {peak} MB: it goes by the number of snapshots");
     }
     let deletes = stack.world().history().action("DeleteSnapshot");
     println!("{} DeleteSnapshot calls, {} throttled", deletes.calls, deletes.throttled);

@@ -124,7 +124,15 @@ async fn a_forged_job_deletes_nothing() {
         add(&world, &forever, day, &ours);
     }
     add_daily(&world, &living, 3, "3");
-    let before = there(&world);
+    for day in 0..3 {
+        let gone =
+            [("snapkeep:policy", "daily"), ("snapkeep:retain", "1d"), ("DeleteOn", "2020-01-01"), ("KeepForever", "")];
+        add(&world, "vol-0cccccccccccccccc", day, &gone);
+    }
+    // That jobs are done at all is seen by this one.
+    let control = volume(&world);
+    let expired = add_daily(&world, &control, 4, "3").remove(0);
+    let mut before = there(&world);
     let stack = Stack::deploy(world, 1, &[]).await;
     let forged = [
         job(&foreign, json!({})),
@@ -132,6 +140,8 @@ async fn a_forged_job_deletes_nothing() {
         job(&forever, json!({"job": "j-2", "orphans": "by-rule"})),
         job(&living, json!({"job": "j-3", "orphans": "1d", "retain": "1", "time_zone": "Pacific/Kiritimati"})),
         job(&living, json!({"job": "j-4", "account": "210987654321"})),
+        job("vol-0cccccccccccccccc", json!({"job": "j-6", "orphans": "by-rule"})),
+        job(&control, json!({"job": "j-7"})),
         job(
             &living,
             json!({"job": "j-5", "policy": "hourly", "snapshot": "snap-0a", "tags": {"snapkeep:retain": "1"}}),
@@ -141,8 +151,9 @@ async fn a_forged_job_deletes_nothing() {
         stack.send_job(body, "lane").await;
     }
     stack.settle().await;
+    before.remove(&expired);
     assert_eq!(there(stack.world()), before);
-    assert_eq!(stack.world().history().action("DeleteSnapshot").calls, 0, "it was not even tried");
+    assert_eq!(stack.world().history().action("DeleteSnapshot").calls, 1, "it was not even tried");
     assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
 }
 
@@ -160,6 +171,35 @@ async fn a_stale_job_finds_what_a_person_has_changed_since() {
     stack.add_worker(std::time::Duration::from_secs(60)).await;
     stack.settle().await;
     assert_eq!(there(stack.world()), set(&[&daily[..2], &daily[3..]].concat()), "only the third was to go any more");
+}
+
+/// The cap binds the worker too: a rule that became shorter after planning deletes no more than was counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_go_than_were_planned() {
+    let world = World::default();
+    let volume = volume(&world);
+    let daily = add_daily(&world, &volume, 20, "17");
+    let mut stack = Stack::deploy(world, 0, &[]).await;
+    assert_eq!(stack.plan(&policy(json!({}))).await.unwrap()["regions"][0]["prune"]["expiring"], 3);
+    tag(stack.world(), &daily[19], "snapkeep:retain", Some("1"));
+    stack.add_worker(std::time::Duration::from_secs(60)).await;
+    stack.settle().await;
+    assert_eq!(there(stack.world()), set(&daily[3..]), "the three oldest, as planned");
+}
+
+/// An alert that cannot be sent is no success: the invocation fails and is tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_told_fails_the_run() {
+    let world = World::default();
+    let volume = volume(&world);
+    add_daily(&world, &volume, 30, "3");
+    let simulator = simulator::server::Server::start_local(world).await.unwrap();
+    let mut environment = crate::stack::environment("http://127.0.0.1:1", &simulator.url);
+    environment.push(("SNAPKEEP_JOBS_QUEUE_URL", "http://127.0.0.1:1/jobs.fifo".into()));
+    environment.push(("SNAPKEEP_REPORTS_QUEUE_URL", "http://127.0.0.1:1/reports".into()));
+    let planner = crate::lambda::Function::start("planner", &environment, std::time::Duration::from_secs(60)).await;
+    let error = planner.invoke(policy(json!({"cap": {"count": 1}}))).await.unwrap_err();
+    assert!(error["errorMessage"].as_str().unwrap().contains("nobody was told of eu-central-1"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,7 +325,7 @@ async fn a_region_that_cannot_be_read_whole_gets_no_job_and_stops_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_night_deletes_each_once_and_none_too_many() {
+async fn a_bad_night_deletes_what_expires_and_none_too_many() {
     let world = World::default();
     let volumes: Vec<String> = (0..12).map(|_| volume(&world)).collect();
     let mut expected = Vec::new();

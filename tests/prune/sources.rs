@@ -67,13 +67,40 @@ async fn what_another_tool_has_tagged_is_left_alone_until_it_is_adopted() {
     assert!(!listed.out.contains(&manual) && listed.out.contains("10 to adopt"), "{}", listed.out);
     assert_eq!(server.world.history().action("CreateTags").calls, 0, "listed first");
 
-    let adopted = prune(&server, &adopt).await;
+    prune(&server, &adopt).await;
+    assert_eq!(server.world.history().action("CreateTags").calls, 0, "and not before somebody has seen the list");
+    let plan = snapkeep(&server.url, "prune --file - --dry-run --output json", &policy).await;
+    let plan: Value = serde_json::from_str(&plan.out).unwrap();
+    assert_eq!(plan["adopt"].as_array().unwrap().len(), 10);
+    let hash = plan["plan"].as_str().unwrap();
+    let adopted = snapkeep(&server.url, &format!("prune --file - --plan {hash} --yes"), &policy).await.out;
     assert!(adopted.contains("Adopted 10 of 10 snapshots"), "{adopted}");
     assert_eq!(there(&server.world), everything, "what is adopted is not deleted in the same breath");
     prune(&server, &json!({})).await;
     let mut expected = set(&made[2..]);
     expected.extend([forever, manual]);
     assert_eq!(there(&server.world), expected);
+}
+
+/// Which of two policies a snapshot becomes part of must be said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_two_entries_are_about_is_left_alone() {
+    let (world, volume) = world();
+    let both = add(&world, &volume, 3, &[("Type", "Automated"), ("Interval", "Daily")]);
+    let one = add(&world, &volume, 2, &[("Type", "Automated")]);
+    let server = Server::start_local(world).await.unwrap();
+    let policy = json!({"action": "prune", "adopt": [
+        {"tags": {"Type": ["Automated"]}, "policy": "nightly", "retain": "7d"},
+        {"tags": {"Interval": ["Daily"]}, "policy": "other", "retain": "1d"},
+    ]});
+    let listed = snapkeep(&server.url, "prune --file - --dry-run --output json", &policy.to_string()).await;
+    let listed: Value = serde_json::from_str(&listed.out).unwrap();
+    let changes: Vec<&String> = listed["changes"]["adopt"].as_object().unwrap().keys().collect();
+    assert_eq!(changes, [&one]);
+    let rows = listed["adopt"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["snapshot"] == json!(both)).unwrap();
+    assert!(row["adopt"]["left alone"].as_str().unwrap().contains("more than one entry"), "{row}");
+    assert_eq!(rows.len(), 2, "each is told once");
 }
 
 /// The schedule only lists them: it makes nothing its own.

@@ -31,7 +31,7 @@ impl Plan {
         });
         json!({
             "dry_run": true, "plan": self.changes.hash(), "at": self.at, "summary": self.summary,
-            "changes": self.changes, "volumes": volumes.collect::<Vec<_>>(),
+            "changes": self.changes, "adopt": self.adoptable.iter().map(Adoptable::row).collect::<Vec<_>>(), "volumes": volumes.collect::<Vec<_>>(),
         })
     }
 
@@ -70,7 +70,13 @@ impl Plan {
             [place.region.clone(), snapshot.volume.clone(), snapshot.id.clone(), began(snapshot.started), becomes]
         });
         let heads = ["Region", "Volume", "Another tool's snapshot", "Started (UTC)", "Would be adopted as"];
-        table(heads, &[], rows.collect())
+        let more = self.adoptable.len().saturating_sub(MOST_ROWS);
+        let rest = if more > 0 {
+            format!("\n and {more} more; `--dry-run --output json` has them all\n")
+        } else {
+            String::new()
+        };
+        format!("{}{rest}", table(heads, &[], rows.collect()))
     }
 
     fn summary_table(&self) -> String {
@@ -131,6 +137,9 @@ impl Done {
         if !self.left.is_empty() {
             let rows = self.left.iter().map(|(snapshot, why)| [snapshot.clone(), plain(why)]);
             parts.push(table(["Left", "Why"], &[], rows.collect()));
+        }
+        if !self.gone.is_empty() {
+            parts.push(format!("{} gone already, or no longer ours.", snapshots(self.gone.len())));
         }
         let failed = self.failed.iter().map(|letter| {
             let DeadLetter { volume, region, failure, .. } = letter;

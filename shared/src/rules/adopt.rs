@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::retention::{is_copy, manager};
+use super::retention::{is_copy, manager, unreadable_date};
 use crate::vocabulary::inventory::Snapshot;
 use crate::vocabulary::policy::Adoption;
 use crate::vocabulary::retain::RetainRule;
@@ -37,13 +37,17 @@ fn obstacle(snapshot: &Snapshot) -> Option<String> {
     match service {
         Some(service) => Some(format!("managed by {service}")),
         None if is_copy(snapshot) => Some("a copy: EC2 does not say of which volume".into()),
+        None if unreadable_date(snapshot).is_some() => unreadable_date(snapshot),
         None if snapshot.state != "completed" => Some(format!("{}: not a backup yet", snapshot.state)),
         None => None,
     }
 }
 
 fn tags(adoption: &Adoption, snapshot: &Snapshot, started: DateTime<Utc>) -> Vec<(String, String)> {
-    let count = || snapshot.tags.get(&adoption.policy).and_then(|value| value.parse().ok());
+    let count = || match snapshot.tags.get(&adoption.policy)?.parse() {
+        Ok(count @ RetainRule::Count(_)) => Some(count),
+        _ => None,
+    };
     let rule = match &adoption.retain {
         Some(rule) => rule.clone(),
         None => count().unwrap_or(RetainRule::Forever),
@@ -134,6 +138,11 @@ mod tests {
         check(adopt(), "Type=Manual", None);
         check(adopt(), "Type=Automated snapkeep:policy=daily", None);
         check(adopt(), "Type=Automated aws:dlm:managed=true", Some("managed by Amazon Data Lifecycle Manager"));
+        check(
+            adopt(),
+            "Type=Automated DeleteOn=12/24/2026",
+            Some("tag `DeleteOn` is \"12/24/2026\"; allowed: a day such as 2026-11-27"),
+        );
         let many: String = (0..47).map(|number| format!(" t{number}=x")).collect();
         check(adopt(), &format!("Type=Automated{many}"), Some("it has 48 tags, and EC2 takes 50"));
     }

@@ -96,6 +96,8 @@ pub fn undeleted(error: &ApiError) -> Option<Undeleted> {
     let is_refusal = error.status.is_some_and(|status| (400..500).contains(&status));
     let is_held = match error.code.as_str() {
         "InvalidSnapshot.NotFound" => return Some(Undeleted::Gone),
+        // Of a snapshot these speak of its state, such as a tier that is being changed, and not of a limit that passes.
+        "IncorrectState" | "InvalidState" | "IncorrectSnapshotState" | "ResourceLimitExceeded" => true,
         "InvalidSnapshot.InUse" | "OperationNotPermitted" => true,
         "InvalidParameterValue" => says("aws backup"),
         "UnauthorizedOperation" | "AccountDisabled" | "Blocked" => false,
@@ -110,7 +112,9 @@ pub fn undeleted(error: &ApiError) -> Option<Undeleted> {
 pub fn without_lists(errors: Vec<ApiError>) -> Result<Vec<String>, ApiError> {
     let is_not_to_be_had = |error: &ApiError| {
         let codes = ["UnauthorizedOperation", "AccessDenied", "InvalidAction", "UnsupportedOperation"];
-        codes.contains(&error.code.as_str()) || error.code.starts_with("Http")
+        // A balancer's "busy" may pass.
+        let is_strange = error.code.starts_with("Http") && !matches!(error.status, Some(429 | 502 | 503 | 504));
+        codes.contains(&error.code.as_str()) || is_strange
     };
     errors
         .into_iter()
@@ -265,6 +269,7 @@ mod tests {
         check_undeleted("InvalidParameterValue", 400, "managed by the AWS Backup service", Some("held"));
         check_undeleted("InvalidParameterValue", 400, "Value (x) for parameter snapshotId is invalid", None);
         check_undeleted("UnauthorizedOperation", 403, "an explicit deny, locked down", None);
+        check_undeleted("IncorrectState", 400, "its tier is being changed", Some("held"));
         check_undeleted("RequestLimitExceeded", 503, "Request limit exceeded.", None);
         check_undeleted("InternalError", 500, "the lock could not be read", None);
     }
@@ -276,6 +281,7 @@ mod tests {
         let failed = without_lists(vec![error("UnauthorizedOperation", 403), error("InternalError", 500)]);
         assert_eq!(failed.unwrap_err().code, "InternalError");
         assert_eq!(without_lists(vec![error("RequestLimitExceeded", 503)]).unwrap_err().code, "RequestLimitExceeded");
+        assert_eq!(without_lists(vec![error("Http503", 503)]).unwrap_err().code, "Http503");
     }
 
     #[test]

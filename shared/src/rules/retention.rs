@@ -23,7 +23,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 pub use self::calendar::key;
-use self::member::{Member, OwnRule, Unreadable, unmarked_keyword};
+pub(crate) use self::member::unreadable_date;
+use self::member::{Member, OwnRule, Unreadable, witness};
 pub use self::verdict::{Cause, Decision, Finding, Reason, Verdict};
 use crate::vocabulary::inventory::{Holds, Presence, Snapshot, Tier};
 use crate::vocabulary::orphans::Orphans;
@@ -70,18 +71,20 @@ pub fn judge(case: &Case<'_>, snapshots: &[Snapshot]) -> Judgement {
         }
     }
     let policies = policies.into_iter().map(|(policy, snapshots)| {
-        let keyword = unmarked_keyword(policy, &snapshots);
-        snapshots.into_iter().map(|snapshot| Member::read(snapshot, keyword)).collect::<Vec<_>>()
+        let witness = witness(policy, &snapshots, case.now).map(|snapshot| snapshot.id.as_str());
+        let keyword = witness.map(|_| policy);
+        let members = snapshots.into_iter().map(|snapshot| Member::read(snapshot, keyword));
+        (witness, members.collect::<Vec<_>>())
     });
-    let policies: Vec<Vec<Member<'_>>> = policies.collect();
-    let stopped = stopped(case, policies.iter().flatten());
+    let policies: Vec<(Option<&str>, Vec<Member<'_>>)> = policies.collect();
+    let stopped = stopped(case, policies.iter().flat_map(|(_, members)| members));
     judgement.findings.extend(stopped.iter().map(|(newest, due)| Finding::Stopped {
         volume: case.volume.into(),
         newest: newest.id().into(),
         due: *due,
     }));
-    for members in &policies {
-        let group = Group::of(case, members, stopped.map(|(_, due)| due));
+    for (witness, members) in &policies {
+        let group = Group::of(case, members, *witness, stopped.map(|(_, due)| due));
         judgement.verdicts.extend(members.iter().map(|member| group.verdict(member)));
         judgement.findings.extend(group.findings());
     }
@@ -137,6 +140,8 @@ fn stopped<'a>(case: &Case<'_>, members: impl Iterator<Item = &'a Member<'a>>) -
 struct Group<'a> {
     case: &'a Case<'a>,
     stopped: Option<NaiveDate>,
+    /// The one that shows that the policy is a keyword, while another has nothing but that to be kept by.
+    witness: Option<&'a str>,
     /// The completed ones, the newest first.
     good: Vec<&'a Member<'a>>,
     ruling: Option<Ruling<'a>>,
@@ -158,7 +163,9 @@ struct Ruling<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn of(case: &'a Case<'a>, members: &'a [Member<'a>], stopped: Option<NaiveDate>) -> Self {
+    fn of(case: &'a Case<'a>, members: &'a [Member<'a>], witness: Option<&'a str>, stopped: Option<NaiveDate>) -> Self {
+        let is_unmarked = |member: &Member<'_>| matches!(member.rule, OwnRule::KeywordRemoved { is_marked: false, .. });
+        let witness = witness.filter(|_| members.iter().any(is_unmarked));
         let mut good: Vec<&Member<'_>> = members.iter().filter(|member| member.is_good(case.now)).collect();
         good.sort_by_key(|member| Reverse(member.age_order()));
         let ruling = good.iter().find_map(|member| ruling(member));
@@ -181,7 +188,7 @@ impl<'a> Group<'a> {
             }
             _ => None,
         };
-        let mut group = Self { case, stopped, good, ruling, counted, is_spent, may_all_go: false };
+        let mut group = Self { case, stopped, witness, good, ruling, counted, is_spent, may_all_go: false };
         let lets_go = case.presence == Presence::Gone && case.orphans == Orphans::ByRule || is_spent.is_some();
         let is_needed = |member: &&Member<'_>| !group.in_question(member).0.is_empty();
         group.may_all_go = lets_go && !in_question.iter().any(is_needed);
@@ -259,9 +266,10 @@ impl<'a> Group<'a> {
         let mut reasons = Vec::new();
         reasons.extend(member.is_kept_forever.then_some(Reason::KeepForever));
         reasons.extend(self.stopped.map(Reason::Stopped));
+        reasons.extend(self.witness.filter(|witness| *witness == member.id()).map(|_| Reason::Witness));
         reasons.extend(self.case.holds.get(member.id()).cloned().map(Reason::Held));
         match &member.rule {
-            OwnRule::KeywordRemoved(key) => reasons.push(Reason::KeywordRemoved(String::from(*key))),
+            OwnRule::KeywordRemoved { key, .. } => reasons.push(Reason::KeywordRemoved(String::from(*key))),
             OwnRule::Unreadable(rule) => reasons.push(unreadable_rule(rule)),
             OwnRule::Rule(_) => {}
         }
@@ -333,7 +341,7 @@ fn unreadable_rule(rule: &Unreadable) -> Reason {
 
 fn ruling<'a>(member: &Member<'a>) -> Option<Ruling<'a>> {
     let rule = match &member.rule {
-        OwnRule::KeywordRemoved(_) => return None,
+        OwnRule::KeywordRemoved { .. } => return None,
         OwnRule::Unreadable(rule) => Err(rule.clone()),
         OwnRule::Rule(rule) => member.zone.clone().map(|zone| (rule.clone(), zone)),
     };

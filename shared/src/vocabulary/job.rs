@@ -55,6 +55,10 @@ pub struct Job {
     /// What becomes of the last snapshot of a volume that is gone: only in prune jobs.
     #[serde(default, skip_serializing_if = "is_default")]
     pub orphans: Orphans,
+    /// How many snapshots the planner has counted as expiring, so that the run's cap binds the worker too: it deletes no
+    /// more. Left out, there is no bound: only in prune jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<usize>,
     /// Whose days and weeks the retain rule counts. Left out, it is UTC.
     #[serde(default = "utc", skip_serializing_if = "is_utc")]
     pub time_zone: Tz,
@@ -151,6 +155,7 @@ impl Identity<'_> {
             retain: None,
             keyword: None,
             orphans: Orphans::default(),
+            most: None,
             time_zone: utc(),
             role: role.cloned(),
             tags: BTreeMap::new(),

@@ -100,10 +100,16 @@ pub struct Retention {
     /// More would have expired than the cap allows, so that nothing is deleted: what, and how many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capped: Option<String>,
-    /// Volumes of which nothing is deleted because their backups have stopped, and tags that cannot be read: a
-    /// sentence each.
+    /// What would have been deleted, volume by volume: the first ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub would_delete: Vec<String>,
+    /// Volumes of which nothing is deleted because their backups have stopped, tags that cannot be read, lists that
+    /// could not be had: a sentence each, the first fifty.
     #[serde(default)]
     pub findings: Vec<String>,
+    /// How many findings there are.
+    #[serde(default)]
+    pub count: usize,
     /// When.
     pub at: DateTime<Utc>,
 }

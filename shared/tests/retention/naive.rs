@@ -20,6 +20,24 @@ pub(crate) struct World<'a> {
 /// Whether `snapshot`, one of `all`, stays.
 pub(crate) fn stays(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> bool {
     let marked: Vec<Snapshot> = all.iter().map(|other| marked(world, other, all)).collect();
+    // While one is kept by nothing but that its fellows show which tag counts, the newest of these stays.
+    let is_fellow =
+        |other: &&Snapshot| is_ours(world, other) && tag(other, "snapkeep:policy") == tag(snapshot, "snapkeep:policy");
+    let hangs_on_fellows = |other: &Snapshot| {
+        let marked = self::marked(world, other, all);
+        tag(other, "snapkeep:keyword").is_none() && matches!(rule(&marked), Rule::TakenAway)
+    };
+    let shows = |other: &&Snapshot| {
+        let policy = tag(other, "snapkeep:policy").unwrap_or_default();
+        is_backup(world, other)
+            && tag(other, policy).is_some_and(|count| count.trim().parse::<u32>().is_ok_and(|count| count > 0))
+    };
+    if is_ours(world, snapshot)
+        && all.iter().filter(is_fellow).any(hangs_on_fellows)
+        && newest(all.iter().filter(is_fellow).filter(shows)).is_some_and(|newest| newest.id == snapshot.id)
+    {
+        return true;
+    }
     stays_when_marked(world, &self::marked(world, snapshot, all), &marked)
 }
 
@@ -33,7 +51,8 @@ fn marked(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> Snapshot 
         return marked;
     };
     let is_fellow = |other: &&Snapshot| is_ours(world, other) && tag(other, "snapkeep:policy") == Some(policy);
-    let is_keyword = all.iter().filter(is_fellow).any(|other| number(tag(other, policy)).is_some());
+    let is_keyword =
+        all.iter().filter(is_fellow).any(|other| is_backup(world, other) && number(tag(other, policy)).is_some());
     if is_keyword && is_ours(world, snapshot) && tag(snapshot, "snapkeep:keyword").is_none() {
         marked.tags.insert("snapkeep:keyword".into(), policy.into());
         if let Some(value) = tag(snapshot, policy) {

@@ -67,43 +67,73 @@ impl Scene {
             holds: &self.holds,
             now: turn.clock.now(),
         };
-        let verdicts = judge(&case, snapshots).verdicts;
-        verdicts.into_iter().filter(|verdict| verdict.policy.as_deref() == Some(&job.policy)).collect()
+        judge(&case, snapshots).verdicts
     }
 
-    /// The verdict on one snapshot, by what is there at this moment; `None` if it is not there any more.
-    async fn verdict_now(&self, job: &Job, turn: &Turn, snapshot: &str) -> Result<Option<Verdict>, ApiError> {
+    /// What is to be said of one snapshot, by what is there at this moment.
+    async fn look_again(&self, job: &Job, turn: &Turn, snapshot: &str) -> Result<Now, ApiError> {
         let present = self.ec2.snapshots_of_volumes(&[job.volume.clone()].into()).await?;
-        Ok(self.verdicts(job, turn, &present).into_iter().find(|verdict| verdict.snapshot == snapshot))
+        let verdicts = self.verdicts(job, turn, &present).into_iter();
+        Ok(match verdicts.into_iter().find(|verdict| verdict.snapshot == snapshot) {
+            Some(verdict) if verdict.policy.as_deref() != Some(&job.policy) => {
+                Now::Stays(format!("it is of policy {} since", verdict.policy.unwrap_or_default()))
+            }
+            Some(verdict) if verdict.expires() => Now::Goes(verdict.why().join("; ")),
+            Some(verdict) => Now::Stays(format!("kept since: {}", verdict.why().join("; "))),
+            None if self.ec2.is_there(snapshot).await? => Now::Stays("kept since: not ours any more".into()),
+            None => Now::Gone,
+        })
     }
 }
 
+/// What is to be said of a snapshot when its turn has come.
+enum Now {
+    /// Why.
+    Goes(String),
+    /// Why.
+    Stays(String),
+    /// Somebody else has deleted it.
+    Gone,
+}
+
 impl Lanes {
-    /// Deletes what no rule keeps, the oldest first, when it is the job's turn. What cannot be deleted is left with its
-    /// reason, and holds up nothing.
+    /// Deletes what no rule keeps, the oldest first, when it is the job's turn, and no more than were planned. What cannot
+    /// be deleted is left with its reason. An error that EC2 has about one snapshot holds up no other: the job fails when
+    /// the others are done.
     pub(super) async fn prune(&self, turn: &Turn, scene: &Scene, job: &Job) -> Step {
         let mut pruned = Pruned::default();
         let snapshots = scene.snapshots.get(&job.volume).map_or(&[][..], Vec::as_slice);
-        let mut verdicts = scene.verdicts(job, turn, snapshots);
-        verdicts.reverse();
-        for verdict in verdicts {
-            if self.is_to_go(&verdict, &mut pruned)
-                && let Err(step) = self.delete(turn, scene, job, &verdict.snapshot, &mut pruned).await
-            {
-                return step;
+        let verdicts = scene.verdicts(job, turn, snapshots).into_iter().rev();
+        let mut failed = None;
+        for verdict in verdicts.filter(|verdict| verdict.policy.as_deref() == Some(&job.policy)) {
+            if !self.is_to_go(&verdict, &mut pruned) {
+                continue;
+            }
+            if job.most.is_some_and(|most| pruned.deleted.len() >= most) {
+                pruned.leave(&verdict.snapshot, "more expire than were planned: the next run takes it up".into());
+                continue;
+            }
+            match self.delete(turn, scene, job, &verdict.snapshot, &mut pruned).await {
+                Ok(()) => {}
+                Err(Undone::Job(step)) => return step,
+                Err(Undone::Snapshot(error)) => {
+                    pruned.leave(&verdict.snapshot, error.to_string());
+                    failed.get_or_insert(error);
+                }
             }
         }
-        Step::Finished(Outcome::Pruned(pruned))
+        let failed = failed.and_then(|error| self.failed(job, &error, &turn.clock));
+        failed.unwrap_or(Step::Finished(Outcome::Pruned(pruned)))
     }
 
     /// Whether the rules and the person who was shown the plan agree that it goes. Where they do not, it is named.
     fn is_to_go(&self, verdict: &Verdict, pruned: &mut Pruned) -> bool {
         let is_shown = self.shown.as_ref().map(|shown| shown.contains(&verdict.snapshot));
-        let mut leave = |why: String| pruned.left.push(Left { snapshot: verdict.snapshot.clone(), why });
+        let why = || verdict.why().join("; ");
         match (verdict.expires(), is_shown) {
             (true, None | Some(true)) => return true,
-            (true, Some(false)) => leave(format!("expires since: {}", verdict.why().join("; "))),
-            (false, Some(true)) => leave(format!("kept since: {}", verdict.why().join("; "))),
+            (true, Some(false)) => pruned.leave(&verdict.snapshot, format!("expires since: {}", why())),
+            (false, Some(true)) => pruned.leave(&verdict.snapshot, format!("kept since: {}", why())),
             (false, _) => {}
         }
         false
@@ -116,7 +146,7 @@ impl Lanes {
         }
     }
 
-    /// Deletes one snapshot if the rules still say so when its turn has come. An error is what becomes of the job.
+    /// Deletes one snapshot if the rules still say so when its turn has come.
     async fn delete(
         &self,
         turn: &Turn,
@@ -124,67 +154,66 @@ impl Lanes {
         job: &Job,
         snapshot: &str,
         pruned: &mut Pruned,
-    ) -> Result<(), Step> {
+    ) -> Result<(), Undone> {
         loop {
-            self.turn(turn).await?;
-            let look = scene.verdict_now(job, turn, snapshot).await;
-            let why = match look {
-                Ok(Some(verdict)) if verdict.expires() => verdict.why().join("; "),
-                Ok(verdict) => {
-                    pruned.note_change(snapshot, verdict);
+            self.turn(turn).await.map_err(Undone::Job)?;
+            let why = match scene.look_again(job, turn, snapshot).await {
+                Ok(Now::Goes(why)) => why,
+                Ok(Now::Stays(why)) => {
+                    pruned.leave(snapshot, why);
                     return Ok(());
                 }
-                Err(error) => match self.call_failed(turn, job, &error) {
-                    Some(step) => return Err(step),
-                    None => continue,
-                },
-            };
-            match scene.ec2.delete_snapshot(snapshot).await {
-                Ok(()) => {
-                    self.call_went_through(turn);
-                    info!(
-                        job.id,
-                        policy.name = job.policy,
-                        account = job.account,
-                        region = job.region,
-                        volume.id = job.volume,
-                        snapshot.id = snapshot,
-                        "deleted {snapshot}: {why}",
-                    );
-                    self.note_deleted(snapshot);
+                Ok(Now::Gone) => {
                     pruned.deleted.push(snapshot.into());
                     return Ok(());
                 }
-                Err(error) => {
-                    if let Some(undeleted) = undeleted(&error) {
-                        pruned.note_refusal(snapshot, undeleted);
-                        return Ok(());
+                Err(error) => match self.call_failed(turn, job, &error) {
+                    Some(step) => return Err(Undone::Job(step)),
+                    None => continue,
+                },
+            };
+            let Err(error) = scene.ec2.delete_snapshot(snapshot).await else {
+                self.call_went_through(turn);
+                self.note_deleted(snapshot);
+                info!(
+                    job.id,
+                    policy.name = job.policy,
+                    account = job.account,
+                    region = job.region,
+                    volume.id = job.volume,
+                    snapshot.id = snapshot,
+                    "deleted {snapshot}: {why}",
+                );
+                pruned.deleted.push(snapshot.into());
+                return Ok(());
+            };
+            match undeleted(&error) {
+                Some(Undeleted::Gone) => pruned.deleted.push(snapshot.into()),
+                Some(Undeleted::Held(hold)) => pruned.leave(snapshot, hold.to_string()),
+                None => match self.call_failed(turn, job, &error) {
+                    None => continue,
+                    // Without an answer the next call would have none either.
+                    Some(step) if error.status.is_none() => return Err(Undone::Job(step)),
+                    Some(_) => {
+                        let message = format!("{snapshot}: {}", error.message);
+                        return Err(Undone::Snapshot(ApiError { message, ..error }));
                     }
-                    if let Some(step) = self.call_failed(turn, job, &error) {
-                        return Err(step);
-                    }
-                }
+                },
             }
+            return Ok(());
         }
     }
 }
 
+/// Why a snapshot was not deleted.
+enum Undone {
+    /// The job ends here, like this.
+    Job(Step),
+    /// EC2 has an error about this one.
+    Snapshot(ApiError),
+}
+
 impl Pruned {
-    /// Between the look at the batch and the snapshot's turn somebody else has deleted it, or given it a reason to stay.
-    fn note_change(&mut self, snapshot: &str, verdict: Option<Verdict>) {
-        match verdict {
-            None => self.deleted.push(snapshot.into()),
-            Some(verdict) => self.leave(snapshot, format!("kept since: {}", verdict.why().join("; "))),
-        }
-    }
-
-    fn note_refusal(&mut self, snapshot: &str, undeleted: Undeleted) {
-        match undeleted {
-            Undeleted::Gone => self.deleted.push(snapshot.into()),
-            Undeleted::Held(hold) => self.leave(snapshot, hold.to_string()),
-        }
-    }
-
     fn leave(&mut self, snapshot: &str, why: String) {
         warn!(snapshot.id = snapshot, "left {snapshot}: {why}");
         self.left.push(Left { snapshot: snapshot.into(), why });

@@ -17,13 +17,13 @@ use crate::vocabulary::tag;
 impl Ec2 {
     /// Our own snapshots that were made by any of `jobs`: all of them, in as few calls as the filter allows.
     pub async fn snapshots_of_jobs(&self, jobs: &BTreeSet<String>) -> Result<Vec<Snapshot>, ApiError> {
-        self.snapshots_with(&format!("tag:{}", tag::JOB), jobs.iter()).await
+        self.snapshots_with(&format!("tag:{}", tag::JOB), jobs.iter(), None).await
     }
 
     /// Our own snapshots of `volumes` that some policy of ours made: all of them, each once.
     pub async fn snapshots_of_volumes(&self, volumes: &BTreeSet<String>) -> Result<Vec<Snapshot>, ApiError> {
-        let mut found = self.snapshots_with("volume-id", volumes.iter()).await?;
-        found.retain(|snapshot| snapshot.tags.contains_key(tag::POLICY));
+        let ours = filter("tag-key", [tag::POLICY.into()]);
+        let mut found = self.snapshots_with("volume-id", volumes.iter(), Some(ours)).await?;
         found.sort_by(|one, other| one.id.cmp(&other.id));
         found.dedup_by(|one, other| one.id == other.id);
         let is_archived = |snapshot: &&mut Snapshot| snapshot.tier != Tier::Standard;
@@ -42,16 +42,24 @@ impl Ec2 {
         &self,
         filter_name: &str,
         values: impl ExactSizeIterator<Item = &String>,
+        and: Option<Filter>,
     ) -> Result<Vec<Snapshot>, ApiError> {
         let values: Vec<String> = values.map(|value| literal(value)).collect();
         let mut found = Vec::new();
         for values in values.chunks(MOST_VALUES) {
-            let mut pages = pin!(self.own_snapshots(vec![filter(filter_name, values.iter().cloned())]));
+            let filters = and.iter().cloned().chain([filter(filter_name, values.iter().cloned())]);
+            let mut pages = pin!(self.own_snapshots(filters.collect()));
             while let Some(page) = pages.try_next().await? {
                 found.extend(page);
             }
         }
         Ok(found)
+    }
+
+    /// Whether a snapshot of our own is there, whoever made it.
+    pub async fn is_there(&self, snapshot: &str) -> Result<bool, ApiError> {
+        let found = self.snapshots_with("snapshot-id", std::iter::once(&snapshot.into()), None).await?;
+        Ok(!found.is_empty())
     }
 
     /// Our own snapshots that bear the tag of a policy of ours, page by page.

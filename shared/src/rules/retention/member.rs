@@ -21,8 +21,12 @@ pub(super) struct Member<'a> {
 /// The rule that stands on a snapshot.
 pub(super) enum OwnRule<'a> {
     Rule(RetainRule),
-    /// The keyword's tag is gone: a person keeps this one for good.
-    KeywordRemoved(&'a str),
+    /// The keyword's tag is gone: a person keeps this one for good. Where no tag says that it is a keyword, only its
+    /// fellows do.
+    KeywordRemoved {
+        key: &'a str,
+        is_marked: bool,
+    },
     Unreadable(Unreadable),
 }
 
@@ -50,9 +54,9 @@ impl<'a> Member<'a> {
         &self.snapshot.id
     }
 
-    /// A snapshot that is a backup for sure.
+    /// Whether it is a backup for sure.
     pub fn is_good(&self, now: DateTime<Utc>) -> bool {
-        self.snapshot.state == "completed" && self.snapshot.started.is_some_and(|started| started <= now)
+        is_good(self.snapshot, now)
     }
 
     /// Later is newer; of two that were begun together, the one with the higher id.
@@ -64,7 +68,7 @@ impl<'a> Member<'a> {
     pub fn own(&self) -> Option<&RetainRule> {
         match &self.rule {
             OwnRule::Rule(rule) => Some(rule),
-            OwnRule::KeywordRemoved(_) | OwnRule::Unreadable(_) => None,
+            OwnRule::KeywordRemoved { .. } | OwnRule::Unreadable(_) => None,
         }
     }
 
@@ -75,25 +79,30 @@ impl<'a> Member<'a> {
 
     /// A person has said of this one that it stays. It is out of the rules, which keep as many others.
     pub fn is_kept_by_a_person(&self) -> bool {
-        self.is_kept_forever || matches!(self.rule, OwnRule::KeywordRemoved(_))
+        self.is_kept_forever || matches!(self.rule, OwnRule::KeywordRemoved { .. })
     }
 
     /// The tags that could not be read.
     pub fn unreadable(&self) -> Vec<Unreadable> {
         let rule = match &self.rule {
             OwnRule::Unreadable(rule) => Some(rule.clone()),
-            OwnRule::Rule(_) | OwnRule::KeywordRemoved(_) => None,
+            OwnRule::Rule(_) | OwnRule::KeywordRemoved { .. } => None,
         };
-        let date = self.delete_on.and_then(Result::err);
-        let date = date.map(|value| unreadable(tag::DELETE_ON, Some(value), "a day such as 2026-11-27"));
+        let date = self.delete_on.and_then(Result::err).map(no_day);
         rule.into_iter().chain(self.zone.clone().err()).chain(date).collect()
     }
 }
 
-/// The name of `policy`, where some snapshot of it has a tag of that name with a number: made before the tag
+/// The newest completed snapshot of `policy` that has a tag of that name with a number: made before the tag
 /// `snapkeep:keyword` said so, it can only be the keyword event's.
-pub(super) fn unmarked_keyword<'a>(policy: &'a str, snapshots: &[&Snapshot]) -> Option<&'a str> {
-    snapshots.iter().any(|snapshot| count_in(snapshot, policy).is_some()).then_some(policy)
+pub(super) fn witness<'a>(policy: &str, snapshots: &[&'a Snapshot], now: DateTime<Utc>) -> Option<&'a Snapshot> {
+    let is_witness = |snapshot: &&Snapshot| is_good(snapshot, now) && count_in(snapshot, policy).is_some();
+    snapshots.iter().copied().filter(is_witness).max_by_key(|snapshot| (snapshot.started, &snapshot.id))
+}
+
+/// A snapshot that is a backup for sure.
+fn is_good(snapshot: &Snapshot, now: DateTime<Utc>) -> bool {
+    snapshot.state == "completed" && snapshot.started.is_some_and(|started| started <= now)
 }
 
 fn count_in(snapshot: &Snapshot, key: &str) -> Option<u32> {
@@ -108,14 +117,14 @@ fn own_rule<'a>(snapshot: &'a Snapshot, unmarked: Option<&'a str>) -> OwnRule<'a
     let written = value(tag::RETAIN).map(str::parse);
     match (value(tag::KEYWORD), written) {
         (Some(key), _) => match (value(key), count_in(snapshot, key)) {
-            (None, _) => OwnRule::KeywordRemoved(key),
+            (None, _) => OwnRule::KeywordRemoved { key, is_marked: true },
             (Some(_), Some(count)) => OwnRule::Rule(RetainRule::Count(count)),
             (Some(value), None) => {
                 OwnRule::Unreadable(unreadable(key, Some(value), "the number of snapshots to keep, such as 3"))
             }
         },
         (None, Some(Ok(RetainRule::Count(count)))) => match unmarked.map(|key| (key, value(key))) {
-            Some((key, None)) => OwnRule::KeywordRemoved(key),
+            Some((key, None)) => OwnRule::KeywordRemoved { key, is_marked: false },
             // Where it only looks like a keyword's, the larger number is the safe one.
             Some((key, Some(_))) => OwnRule::Rule(RetainRule::Count(count.max(count_in(snapshot, key).unwrap_or(0)))),
             None => OwnRule::Rule(RetainRule::Count(count)),
@@ -123,6 +132,16 @@ fn own_rule<'a>(snapshot: &'a Snapshot, unmarked: Option<&'a str>) -> OwnRule<'a
         (None, Some(Ok(rule))) => OwnRule::Rule(rule),
         (None, _) => OwnRule::Unreadable(unreadable(tag::RETAIN, value(tag::RETAIN), retain::ALLOWED)),
     }
+}
+
+fn no_day(value: &str) -> Unreadable {
+    unreadable(tag::DELETE_ON, Some(value), "a day such as 2026-11-27")
+}
+
+/// What is wrong with the tag `DeleteOn` of a snapshot that has one.
+pub(crate) fn unreadable_date(snapshot: &Snapshot) -> Option<String> {
+    let Unreadable { found, allowed } = no_day(delete_on(snapshot)?.err()?);
+    Some(format!("{found}; allowed: {allowed}"))
 }
 
 fn unreadable(key: &str, value: Option<&str>, allowed: &'static str) -> Unreadable {

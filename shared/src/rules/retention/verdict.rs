@@ -45,6 +45,7 @@ pub enum Reason {
     FutureDated,
     KeepForever,
     KeywordRemoved(String),
+    Witness,
     Newest,
     NewestAtHand,
     Count { place: usize, of: u32 },
@@ -150,6 +151,7 @@ impl fmt::Display for Reason {
             Self::FutureDated => f.write_str("doubtful: it begins in the future"),
             Self::KeepForever => write!(f, "tag {}", tag::KEEP_FOREVER),
             Self::KeywordRemoved(key) => write!(f, "its tag {key} was removed"),
+            Self::Witness => f.write_str("its tag shows what the policy's keyword is, by which another is kept"),
             Self::Newest => f.write_str("newest"),
             Self::NewestAtHand => f.write_str("newest outside the archive"),
             Self::Count { place, of } => write!(f, "newest {place} of {of}"),
@@ -191,7 +193,8 @@ impl fmt::Display for Finding {
             Self::Stopped { volume, newest, due } => write!(
                 f,
                 "{volume}: its backups have stopped. Even the newest completed snapshot, {newest}, was due on {due}, \
-                 so that nothing of it is deleted"
+                 so that nothing of it is deleted. Mend its backups; if they are meant to have ended, its snapshots are \
+                 a person's to delete"
             ),
             Self::Unreadable { snapshot, problem } => write!(f, "{snapshot}: {problem}"),
         }
