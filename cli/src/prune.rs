@@ -264,6 +264,10 @@ impl Plan {
         changes.delete.retain(|snapshot, _| {
             match now.get(snapshot.as_str()) {
                 _ if self.changes.delete.contains_key(snapshot) => return true,
+                // Half a list says nothing about what is not on it.
+                None if !self.summary.problems().is_empty() => {
+                    left.insert(snapshot.clone(), "not seen: not all Regions could be read".into());
+                }
                 None => drop(gone.insert(snapshot.clone())),
                 Some(verdict) if verdict.expires() => {
                     left.insert(snapshot.clone(), "its Region was stopped, by the cap or by an error".into());

@@ -142,6 +142,19 @@ async fn what_is_no_longer_ours_is_not_said_to_be_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_seen_is_not_said_to_be_gone() {
+    let (server, _, daily) = serve(6, "3").await;
+    let shown = snapkeep(&server.url, "prune --dry-run --output json --regions eu-central-1,eu-west-1", "").await;
+    server.world.faults().set(Fault::on("DescribeVolumes", 401, "AuthFailure", "not now").in_region(REGION));
+    let line = "prune --plan - --yes --output json --regions eu-central-1,eu-west-1";
+    let done = snapkeep(&server.url, line, &shown.out).await;
+    let result = &said(&done)["result"];
+    assert_eq!((done.exit, &result["gone"]), (3, &json!([])), "{}", done.err);
+    assert_eq!(result["left"][&daily[0]], "not seen: not all Regions could be read");
+    assert_eq!(there(&server.world), set(&daily));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_cap_stops_the_command_as_it_stops_the_schedule() {
     let (server, _, daily) = serve(20, "3").await;
     let said = snapkeep(&server.url, "prune --cap 5 --yes", "").await;

@@ -115,7 +115,7 @@ impl Lanes {
             }
             match self.delete(turn, scene, job, &verdict.snapshot, &mut pruned).await {
                 Ok(()) => {}
-                Err(Undone::Job(step)) => return step,
+                Err(Undone::Job(step)) => return after(step, pruned.deleted.len()),
                 Err(Undone::Snapshot(error)) => {
                     pruned.leave(&verdict.snapshot, error.to_string());
                     failed.get_or_insert(error);
@@ -123,6 +123,7 @@ impl Lanes {
             }
         }
         let failed = failed.and_then(|error| self.failed(job, &error, &turn.clock));
+        let failed = failed.map(|step| after(step, pruned.deleted.len()));
         failed.unwrap_or(Step::Finished(Outcome::Pruned(pruned)))
     }
 
@@ -202,6 +203,17 @@ impl Lanes {
             }
             return Ok(());
         }
+    }
+}
+
+/// The next attempt may delete so many fewer.
+fn after(step: Step, deleted: usize) -> Step {
+    match step {
+        Step::Again(next) => {
+            let most = next.most.map(|most| most.saturating_sub(deleted));
+            Step::Again(Box::new(Job { most, ..*next }))
+        }
+        step => step,
     }
 }
 
