@@ -60,32 +60,23 @@ impl Planner {
     /// not be planned. Lambda tries an asynchronous invocation again, which is harmless: the slot is the same, so
     /// the jobs are.
     pub async fn handle(&self, event: &Value, now: DateTime<Utc>) -> Result<Value, Diagnostic> {
-        let regions = &self.config.regions;
         let (sender, receiver) = mpsc::channel(UNDER_WAY);
+        let (aws, regions) = (&self.aws, &self.config.regions);
         let summary = match Input::parse(event, now) {
-            Ok(Input::Snapshot(policy)) => {
-                let planned = plan(&self.aws, &policy, regions, sender);
-                match policy.dry_run {
-                    true => return Ok(dry_run(planned, receiver).await),
-                    false => self.enqueue(planned, receiver).await,
-                }
+            Ok(Input::Snapshot(policy)) if policy.dry_run => {
+                return Ok(dry_run(plan(aws, &policy, regions, sender), receiver).await);
             }
-            Ok(Input::Prune(policy)) => {
+            Ok(Input::Prune(policy)) if policy.dry_run => {
                 let (seen, judged) = mpsc::channel(UNDER_WAY);
-                match policy.dry_run {
-                    true => {
-                        let planned = prune(&self.aws, &policy, regions, now, sender, Some(seen));
-                        drop(receiver);
-                        return Ok(dry_run(planned, rows(judged)).await);
-                    }
-                    false => {
-                        let planned = prune(&self.aws, &policy, regions, now, sender, None);
-                        let mut summary = self.enqueue(planned, receiver).await;
-                        let untold = self.tell_findings(&summary, now).await;
-                        summary.errors.extend(untold);
-                        summary
-                    }
-                }
+                drop(receiver);
+                return Ok(dry_run(prune(aws, &policy, regions, now, sender, Some(seen)), rows(judged)).await);
+            }
+            Ok(Input::Snapshot(policy)) => self.enqueue(plan(aws, &policy, regions, sender), receiver).await,
+            Ok(Input::Prune(policy)) => {
+                let planned = prune(aws, &policy, regions, now, sender, None);
+                let mut summary = self.enqueue(planned, receiver).await;
+                summary.errors.extend(self.tell_findings(&summary, now).await);
+                summary
             }
             Err(problem) => {
                 let problem = format!("the policy was refused, nothing was enqueued: {problem}");

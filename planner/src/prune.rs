@@ -191,6 +191,8 @@ impl<'a> Region<'a> {
             Ok(()) if self.found.expiring > most => self.found.capped = Some(self.capped(most)),
             Ok(()) => self.send_jobs(jobs).await,
         }
+        let more = self.found.findings.saturating_sub(self.warnings.len());
+        self.warnings.extend((more > 0).then(|| format!("… and {more} more findings")));
         self.summary.set_warnings(self.warnings);
         self.summary.prune = Some(self.found);
         self.summary
@@ -242,7 +244,8 @@ impl<'a> Region<'a> {
             let judgement = judge(&case, &snapshots);
             judgement.verdicts.iter().for_each(|verdict| self.note(&volume, verdict));
             self.found.findings += judgement.findings.len();
-            self.warnings.extend(judgement.findings.iter().take(MOST_NAMED).map(ToString::to_string));
+            let room = MOST_NAMED.saturating_sub(self.warnings.len());
+            self.warnings.extend(judgement.findings.iter().take(room).map(ToString::to_string));
             if let Some(seen) = &self.seen {
                 let (verdicts, findings) = (judgement.verdicts, judgement.findings);
                 let judged = Judged { place: self.place.clone(), volume, presence, verdicts, findings };
