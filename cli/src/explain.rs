@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use planner::place::{Place, places};
 use serde_json::{Value, json};
 use shared::aws::Aws;
-use shared::config;
 use shared::rules::fate::without_lists;
 use shared::rules::forecast::forecast;
 use shared::rules::retain_rule::retain_rule;
@@ -21,7 +21,7 @@ use shared::vocabulary::policy::{Account, Policy, Regions};
 use shared::vocabulary::problem::Problem;
 use shared::vocabulary::tag;
 
-use crate::plan::Output;
+use crate::plan::{Output, default_regions};
 use crate::policy::of_file;
 use crate::prune::{began, row};
 use crate::show::show;
@@ -68,12 +68,10 @@ impl Options {
         }
         let policies = self.file.iter().map(|file| Ok((file, Policy::parse(&of_file(file)?, now)?)));
         let policies = policies.collect::<Result<Vec<_>, Error>>()?;
-        let regions = match &self.regions {
-            Some(regions) => Regions::parse("regions", regions)?,
-            None => config::regions_from_env()?,
-        };
+        let said = self.regions.as_deref().map(|regions| Regions::parse("regions", regions)).transpose()?;
+        let regions = default_regions(said.as_ref())?;
         let aws = Aws::from_env().await;
-        let (account, found) = self.find(&aws, regions, now).await.map_err(|error| Error::Failed(error.to_string()))?;
+        let (account, found) = self.find(&aws, &regions, now).await?;
         let Some(found) = found else {
             return Err(Error::Failed(format!(
                 "{} is in none of the Regions that were looked at, in account {account}, and neither is a snapshot of \
@@ -93,34 +91,28 @@ impl Options {
     }
 
     /// The first Region that has the volume or a snapshot of it.
-    async fn find(&self, aws: &Aws, regions: Regions, now: DateTime<Utc>) -> Result<(String, Option<Found>), ApiError> {
-        let account = aws.account_id(&Account::Own).await?;
-        let regions = match regions {
-            Regions::These(regions) => regions,
-            Regions::All => aws.ec2(None, aws.home_region()).await?.enabled_regions().await?,
-        };
-        let mut errors = Vec::new();
-        for region in regions {
-            match self.look(aws, &account, &region, now).await {
+    async fn find(&self, aws: &Aws, regions: &Regions, now: DateTime<Utc>) -> Result<(String, Option<Found>), Error> {
+        let (places, mut errors) = places(aws, &[Account::Own], regions).await;
+        for place in &places {
+            match self.look(aws, place, now).await {
                 Ok(None) => {}
-                Ok(Some(found)) => return Ok((account, Some(found))),
-                Err(error) => errors.push(error),
+                Ok(Some(found)) => return Ok((place.account.clone(), Some(found))),
+                Err(error) => errors.push(error.to_string()),
             }
         }
         // Where it may be all the same.
-        errors.into_iter().next().map_or(Ok((account, None)), Err)
+        match (errors.into_iter().next(), places.into_iter().next()) {
+            (None, Some(place)) => Ok((place.account, None)),
+            (error, _) => Err(Error::Failed(error.unwrap_or_else(|| "no Region to look into".into()))),
+        }
     }
 
-    async fn look(
-        &self,
-        aws: &Aws,
-        account: &str,
-        region: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Found>, ApiError> {
-        let ec2 = aws.ec2(None, region).await?;
+    async fn look(&self, aws: &Aws, place: &Place, now: DateTime<Utc>) -> Result<Option<Found>, ApiError> {
+        let Place { account, region, role } = place;
+        let ec2 = aws.ec2(role.as_ref(), region).await?;
         let volume = ec2.volume(&self.volume).await?;
-        let snapshots = ec2.snapshots_of_volumes(&[self.volume.clone()].into()).await?;
+        let mut of_volumes = ec2.snapshots_of_volumes(&[self.volume.clone()].into()).await?;
+        let snapshots = of_volumes.remove(&self.volume).unwrap_or_default();
         if volume.is_none() && snapshots.is_empty() {
             return Ok(None);
         }
@@ -135,7 +127,7 @@ impl Options {
             now,
         };
         let (judgement, goes) = (judge(&case, &snapshots), forecast(&case, &snapshots));
-        Ok(Some(Found { region: region.into(), volume, snapshots, judgement, goes, warnings }))
+        Ok(Some(Found { region: region.clone(), volume, snapshots, judgement, goes, warnings }))
     }
 
     fn json(&self, account: &str, found: &Found, told: &[(String, String)]) -> Value {

@@ -41,7 +41,7 @@ impl Options {
     #[expect(clippy::disallowed_methods, reason = "the edge: this is where `now` comes from")]
     pub async fn run(self) -> Result<u8, Error> {
         let policy = self.policy.read(Utc::now())?;
-        let regions = default_regions(&policy)?;
+        let regions = default_regions(policy.regions.as_ref())?;
         let (summary, jobs) = collect(&Aws::from_env().await, &policy, &regions).await;
         reached(&summary)?;
         match self.output {
@@ -65,8 +65,8 @@ pub(crate) fn reached(summary: &Summary) -> Result<(), Error> {
 }
 
 /// The environment is asked only where the policy does not say.
-pub(crate) fn default_regions(policy: &Policy) -> Result<Regions, Error> {
-    match &policy.regions {
+pub(crate) fn default_regions(said: Option<&Regions>) -> Result<Regions, Error> {
+    match said {
         Some(regions) => Ok(regions.clone()),
         None => Ok(config::regions_from_env()?),
     }

@@ -28,7 +28,7 @@ use self::text::snapshots;
 pub(crate) use self::text::{began, row};
 use crate::in_process::{Event, work};
 use crate::outcome::Verdicts;
-use crate::plan::{Output, reached};
+use crate::plan::{Output, default_regions, reached};
 use crate::policy::of_file;
 use crate::progress::Progress;
 use crate::show::show;
@@ -94,10 +94,7 @@ impl Options {
     pub async fn run(self) -> Result<u8, Error> {
         let now = Utc::now();
         let policy = self.policy(now)?;
-        let regions = match &policy.regions {
-            Some(regions) => regions.clone(),
-            None => config::regions_from_env()?,
-        };
+        let regions = default_regions(policy.regions.as_ref())?;
         let lanes = config::Lanes::from_env()?;
         let shown_before = self.plan.as_deref().map(shown_before).transpose()?;
         let aws = Arc::new(Aws::from_env().await);

@@ -44,7 +44,7 @@ impl Options {
     pub async fn run(self) -> Result<u8, Error> {
         let now = Utc::now();
         let policy = self.policy.read(now)?;
-        let regions = default_regions(&policy)?;
+        let regions = default_regions(policy.regions.as_ref())?;
         let config = config::Lanes::from_env()?;
         let aws = Arc::new(Aws::from_env().await);
         if policy.dry_run {

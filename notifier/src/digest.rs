@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use shared::vocabulary::job::Action;
+use shared::vocabulary::policy::Prune;
 use shared::vocabulary::problem::shortened;
 use shared::vocabulary::report::{DeadLetter, Planning, Report, Retention, Unreadable};
 use shared::vocabulary::slot::Slot;
@@ -72,13 +73,10 @@ fn policy_of(subject: &Subject) -> String {
     match subject {
         Subject::Report(Report::DeadLetter(letter)) => letter.policy.clone(),
         Subject::Report(Report::Planning(planning)) => planning.policy.clone().unwrap_or_default(),
-        Subject::Report(Report::Retention(_)) => PRUNE.into(),
+        Subject::Report(Report::Retention(_)) => Prune::NAME.into(),
         Subject::Report(Report::Unreadable(_)) | Subject::Ebs(_) | Subject::Unreadable(_) => String::new(),
     }
 }
-
-/// A run that prunes is about all policies, and is told of under its own name, as the planner has it.
-const PRUNE: &str = "prune";
 
 /// What there is to tell of one policy, by kind.
 #[derive(Debug, Default)]
@@ -254,7 +252,7 @@ fn planning(policy: &str, failures: &[Planning]) -> String {
     }
     text.push_str("\nWhat was planned goes on. See what the policy selects, and what is wrong with it:\n");
     let _ = match policy {
-        PRUNE => writeln!(text, "  snapkeep prune --dry-run"),
+        Prune::NAME => writeln!(text, "  snapkeep prune --dry-run"),
         policy => writeln!(text, "  snapkeep plan --file {}.json", word(policy, "policy")),
     };
     text

@@ -17,7 +17,7 @@ pub struct Place {
 }
 
 /// All places of a run, and what stood in the way of an account.
-pub(crate) async fn places(aws: &Aws, accounts: &[Account], regions: &Regions) -> (Vec<Place>, Vec<String>) {
+pub async fn places(aws: &Aws, accounts: &[Account], regions: &Regions) -> (Vec<Place>, Vec<String>) {
     let places = future::join_all(accounts.iter().map(|account| of_account(aws, account, regions))).await;
     let (found, failed): (Vec<_>, Vec<_>) = places.into_iter().partition(Result::is_ok);
     let errors = failed.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();

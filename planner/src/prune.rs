@@ -25,9 +25,6 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use crate::place::{Place, places};
 use crate::summary::{Capped, PruneSummary, RegionSummary, Summary};
 
-/// What stands in the place of a policy's name: a run that prunes is about the snapshots of all policies.
-pub const PRUNE: &str = "prune";
-
 /// Volumes that are read together: as many as one filter takes, and no more snapshots than a few pages.
 const MOST_VOLUMES: usize = 200;
 const MOST_SNAPSHOTS: usize = 5000;
@@ -130,7 +127,7 @@ pub async fn prune(
     seen: Option<Sender<Seen>>,
 ) -> Summary {
     let mut summary =
-        Summary { policy: PRUNE.into(), slot: prune.slot, jobs: 0, regions: Vec::new(), errors: Vec::new() };
+        Summary { policy: Prune::NAME.into(), slot: prune.slot, jobs: 0, regions: Vec::new(), errors: Vec::new() };
     let (places, errors) = places(aws, &prune.accounts, prune.regions.as_ref().unwrap_or(default_regions)).await;
     summary.errors = errors;
     let parts = &Semaphore::new(PARTS_AT_ONCE);
@@ -203,7 +200,7 @@ impl<'a> Region<'a> {
             // The semaphore is never closed; were it, the part would be read all the same.
             let _held = parts.acquire().await.ok();
             let found = ec2.snapshots_of_volumes(&volumes).await?;
-            self.judge(volumes, found).await;
+            self.judge(volumes.len(), found).await;
         }
         let _held = parts.acquire().await.ok();
         self.look_for_adoptable(ec2).await
@@ -224,14 +221,10 @@ impl<'a> Region<'a> {
         Ok(counts)
     }
 
-    async fn judge(&mut self, volumes: BTreeSet<String>, found: Vec<Snapshot>) {
-        self.summary.volumes += volumes.len();
-        self.found.snapshots += found.len();
-        let mut of_volumes = BTreeMap::<String, Vec<Snapshot>>::new();
-        for snapshot in found {
-            of_volumes.entry(snapshot.volume.clone()).or_default().push(snapshot);
-        }
-        for (volume, snapshots) in of_volumes {
+    async fn judge(&mut self, volumes: usize, found: BTreeMap<String, Vec<Snapshot>>) {
+        self.summary.volumes += volumes;
+        for (volume, snapshots) in found {
+            self.found.snapshots += snapshots.len();
             let presence = if self.living.contains(&volume) { Presence::Living } else { Presence::Gone };
             let case = Case {
                 account: &self.place.account,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::retention::{Case, Finding, judge};
+use super::retention::{Case, Finding, is_good, judge};
 use crate::vocabulary::inventory::{Presence, Snapshot};
 use crate::vocabulary::retain::RetainRule;
 use crate::vocabulary::slot::Slot;
@@ -59,10 +59,8 @@ struct Coming {
 /// The next backup of each policy of a volume that is there.
 fn coming(case: &Case<'_>, snapshots: &[Snapshot]) -> Vec<Coming> {
     let mut policies = BTreeMap::<&str, Vec<&Snapshot>>::new();
-    let is_good = |snapshot: &&Snapshot| {
-        snapshot.state == "completed" && snapshot.started.is_some_and(|started| started <= case.now)
-    };
-    for snapshot in snapshots.iter().filter(is_good).filter(|_| case.presence == Presence::Living) {
+    let is_followed = |snapshot: &&Snapshot| case.presence == Presence::Living && is_good(snapshot, case.now);
+    for snapshot in snapshots.iter().filter(is_followed) {
         if let Some(policy) = snapshot.tags.get(tag::POLICY) {
             policies.entry(policy).or_default().push(snapshot);
         }

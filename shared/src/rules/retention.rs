@@ -23,8 +23,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 pub use self::calendar::key;
-pub(crate) use self::member::unreadable_date;
 use self::member::{Member, OwnRule, Unreadable, witness};
+pub(crate) use self::member::{is_good, unreadable_date};
 pub use self::verdict::{Cause, Decision, Finding, Reason, Verdict};
 use crate::vocabulary::inventory::{Holds, Presence, Snapshot, Tier};
 use crate::vocabulary::orphans::Orphans;

@@ -44,11 +44,7 @@ impl Scene {
     /// Looks at all volumes of the batch at once.
     pub async fn look(ec2: Ec2, jobs: &[Job]) -> Result<Self, ApiError> {
         let volumes = distinct(jobs, |job| &job.volume);
-        let found = ec2.snapshots_of_volumes(&volumes).await?;
-        let mut snapshots = BTreeMap::<String, Vec<Snapshot>>::new();
-        for snapshot in found {
-            snapshots.entry(snapshot.volume.clone()).or_default().push(snapshot);
-        }
+        let snapshots = ec2.snapshots_of_volumes(&volumes).await?;
         let living = ec2.living(&volumes).await?;
         let (holds, errors) = ec2.holds().await;
         // The planner has told the people what could not be listed.
@@ -73,8 +69,8 @@ impl Scene {
     /// What is to be said of one snapshot, by what is there at this moment.
     async fn look_again(&self, job: &Job, turn: &Turn, snapshot: &str) -> Result<Now, ApiError> {
         let present = self.ec2.snapshots_of_volumes(&[job.volume.clone()].into()).await?;
-        let verdicts = self.verdicts(job, turn, &present).into_iter();
-        Ok(match verdicts.into_iter().find(|verdict| verdict.snapshot == snapshot) {
+        let present = present.get(&job.volume).map_or(&[][..], Vec::as_slice);
+        Ok(match self.verdicts(job, turn, present).into_iter().find(|verdict| verdict.snapshot == snapshot) {
             Some(verdict) if verdict.policy.as_deref() != Some(&job.policy) => {
                 Now::Stays(format!("it is of policy {} since", verdict.policy.unwrap_or_default()))
             }

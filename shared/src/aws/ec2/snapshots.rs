@@ -20,8 +20,11 @@ impl Ec2 {
         self.snapshots_with(&format!("tag:{}", tag::JOB), jobs.iter(), None).await
     }
 
-    /// Our own snapshots of `volumes` that some policy of ours made: all of them, each once.
-    pub async fn snapshots_of_volumes(&self, volumes: &BTreeSet<String>) -> Result<Vec<Snapshot>, ApiError> {
+    /// Our own snapshots of `volumes` that some policy of ours made, by volume: all of them, each once.
+    pub async fn snapshots_of_volumes(
+        &self,
+        volumes: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Vec<Snapshot>>, ApiError> {
         let ours = filter("tag-key", [tag::POLICY.into()]);
         let mut found = self.snapshots_with("volume-id", volumes.iter(), Some(ours)).await?;
         found.sort_by(|one, other| one.id.cmp(&other.id));
@@ -35,7 +38,11 @@ impl Ec2 {
                 snapshot.tier = Tier::Archive(since.get(&snapshot.id).copied());
             }
         }
-        Ok(found)
+        let mut of_volumes = BTreeMap::<String, Vec<Snapshot>>::new();
+        for snapshot in found {
+            of_volumes.entry(snapshot.volume.clone()).or_default().push(snapshot);
+        }
+        Ok(of_volumes)
     }
 
     async fn snapshots_with(

@@ -101,7 +101,7 @@ pub(super) fn witness<'a>(policy: &str, snapshots: &[&'a Snapshot], now: DateTim
 }
 
 /// A snapshot that is a backup for sure.
-fn is_good(snapshot: &Snapshot, now: DateTime<Utc>) -> bool {
+pub(crate) fn is_good(snapshot: &Snapshot, now: DateTime<Utc>) -> bool {
     snapshot.state == "completed" && snapshot.started.is_some_and(|started| started <= now)
 }
 

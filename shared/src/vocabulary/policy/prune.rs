@@ -60,6 +60,9 @@ const CAP: &str = r#"an object such as {"count": 100, "percent": 20}; what is le
 const ADOPT: &str = r#"a list such as [{"tags": {"Type": ["Automated"]}, "policy": "nightly", "retain": "7d"}] or [{"SnapshotKeyWord": "SnapshotDaily"}]"#;
 
 impl Prune {
+    /// What stands in the place of a policy's name: a run that prunes is about the snapshots of all policies.
+    pub const NAME: &str = "prune";
+
     /// Reads the input of a schedule that prunes.
     pub fn parse(event: &Value, now: DateTime<Utc>) -> Result<Self, Problem> {
         match Input::parse(event, now)? {
