@@ -9,9 +9,9 @@ use shared::vocabulary::job::{Action, Job, Lane};
 use shared::vocabulary::policy::Role;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::{Instant, sleep};
-use worker::Clock;
+use tokio::time::sleep;
 use worker::lanes::{Lanes, Outcome, Step};
+use worker::{Clock, Stop};
 
 /// What happens to a job, as it happens.
 #[derive(Debug)]
@@ -62,14 +62,14 @@ pub(crate) async fn work(
     mut happens: impl FnMut(Event<'_>),
 ) {
     let clock = Clock::start(now);
-    let never = clock.after(Duration::from_secs(10 * 365 * 86_400));
+    let never = Stop::at(clock.after(Duration::from_secs(10 * 365 * 86_400)));
     let mut queues = BTreeMap::<Key, Queue>::new();
     let mut waiting = Vec::<Job>::new();
     let mut batches = SelectAll::<LocalBoxStream<'_, Item>>::new();
     let mut is_planned = false;
     loop {
         take_due(&mut waiting, clock.now(), &mut queues);
-        start_batches(lanes, &mut queues, &mut batches, &clock, never);
+        start_batches(lanes, &mut queues, &mut batches, &clock, &never);
         let next_due = waiting.iter().filter_map(|job| job.not_before).min();
         let wait = next_due.map_or(TimeDelta::days(1), |time| time - clock.now()).to_std().unwrap_or_default();
         tokio::select! {
@@ -88,6 +88,14 @@ pub(crate) async fn work(
                     waiting.push(*next);
                 }
                 Ok((_, Step::Dead(dead))) => happens(Event::Dead(&dead)),
+                Ok((job, Step::Held(dead))) => {
+                    // Somebody sits before it and can mend it: nothing waits, and nothing is tried in vain.
+                    let lane = queues.entry(key(&job)).or_default();
+                    for waiting in lane.ready.drain(..) {
+                        happens(Event::Dead(&Job { failure: dead.failure.clone(), ..waiting }));
+                    }
+                    happens(Event::Dead(&dead));
+                }
                 Ok((job, Step::HandedBack(_))) => queues.entry(key(&job)).or_default().ready.push_back(job),
             },
             () = sleep(wait), if !waiting.is_empty() => {}
@@ -111,14 +119,14 @@ fn start_batches<'a>(
     queues: &mut BTreeMap<Key, Queue>,
     batches: &mut SelectAll<LocalBoxStream<'a, Item>>,
     clock: &Clock,
-    stop: Instant,
+    stop: &Stop,
 ) {
     for (key, queue) in queues.iter_mut().filter(|(_, queue)| !queue.is_busy && !queue.ready.is_empty()) {
         let jobs: Vec<Job> = queue.ready.drain(..queue.ready.len().min(batch(key.0.action))).collect();
         queue.is_busy = true;
         let (lane, role) = key.clone();
         let end = Err(key.clone());
-        let steps = lanes.perform(lane, role, jobs, *clock, stop).map(Ok);
+        let steps = lanes.perform(lane, role, jobs, *clock, stop.clone()).map(Ok);
         batches.push(steps.chain(stream::once(async { end })).boxed_local());
     }
 }

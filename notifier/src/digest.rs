@@ -6,7 +6,9 @@ use std::fmt::Write;
 use shared::vocabulary::job::Action;
 use shared::vocabulary::policy::Prune;
 use shared::vocabulary::problem::shortened;
-use shared::vocabulary::report::{DeadLetter, Planning, Report, Retention, Unreadable};
+use shared::vocabulary::report::{
+    DeadLetter, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention, Unreadable,
+};
 use shared::vocabulary::slot::Slot;
 
 /// Something to tell, and the message that it came in.
@@ -74,6 +76,10 @@ fn policy_of(subject: &Subject) -> String {
         Subject::Report(Report::DeadLetter(letter)) => letter.policy.clone(),
         Subject::Report(Report::Planning(planning)) => planning.policy.clone().unwrap_or_default(),
         Subject::Report(Report::Retention(_)) => Prune::NAME.into(),
+        Subject::Report(Report::LaneHeld(held)) => held.policy.clone(),
+        Subject::Report(Report::LaneResumed(resumed)) => resumed.policy.clone(),
+        Subject::Report(Report::Resolved(resolved)) => resolved.policy.clone(),
+        Subject::Report(Report::Dropped(dropped)) => dropped.policy.clone().unwrap_or_default(),
         Subject::Report(Report::Unreadable(_)) | Subject::Ebs(_) | Subject::Unreadable(_) => String::new(),
     }
 }
@@ -85,6 +91,10 @@ struct Digest {
     dead: BTreeMap<Action, Vec<DeadLetter>>,
     planning: Vec<Planning>,
     retention: Vec<Retention>,
+    held: Vec<LaneHeld>,
+    resumed: Vec<LaneResumed>,
+    resolved: Vec<Resolved>,
+    dropped: Vec<Dropped>,
     ebs: Vec<EbsFailure>,
     unreadable_jobs: Vec<Unreadable>,
     unreadable: Vec<String>,
@@ -97,6 +107,10 @@ impl Digest {
             Subject::Report(Report::DeadLetter(letter)) => self.dead.entry(letter.action).or_default().push(letter),
             Subject::Report(Report::Retention(retention)) => self.retention.push(retention),
             Subject::Report(Report::Planning(planning)) => self.planning.push(planning),
+            Subject::Report(Report::LaneHeld(held)) => self.held.push(held),
+            Subject::Report(Report::LaneResumed(resumed)) => self.resumed.push(resumed),
+            Subject::Report(Report::Resolved(resolved)) => self.resolved.push(resolved),
+            Subject::Report(Report::Dropped(dropped)) => self.dropped.push(dropped),
             Subject::Report(Report::Unreadable(job)) => self.unreadable_jobs.push(job),
             Subject::Ebs(failure) => self.ebs.push(failure),
             Subject::Unreadable(body) => self.unreadable.push(body),
@@ -367,7 +381,16 @@ mod tests {
             instance: Some("i-0123456789abcdef0".into()),
             name: Some("db".into()),
             attempts: 1,
-            failure: Failure { code: code.into(), message: message.into(), request_id: None, first: time, last: time },
+            failure: Failure {
+                class: None,
+                code: code.into(),
+                message: message.into(),
+                request_id: None,
+                first: time,
+                last: time,
+                attempts: Vec::new(),
+                gave_up: None,
+            },
         };
         News { message: format!("m-{number}"), subject: Subject::Report(Report::DeadLetter(letter)) }
     }

@@ -17,7 +17,7 @@ use shared::rules::fate::without_lists;
 use shared::rules::retention::{Case, Finding, Verdict, judge};
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::inventory::{Holds, Presence, Snapshot};
-use shared::vocabulary::job::{Action, Identity, Job};
+use shared::vocabulary::job::{Action, GIVE_UP_AFTER, Identity, Job};
 use shared::vocabulary::policy::{Adoption, Prune, Regions};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -311,7 +311,12 @@ impl<'a> Region<'a> {
         let Place { account, region, role } = &self.place;
         let slot = self.prune.slot;
         let identity = Identity { policy, action: Action::Prune, account, region, volume, slot };
-        Job { orphans: self.prune.orphans, ..identity.job(role.as_ref()) }
+        Job {
+            orphans: self.prune.orphans,
+            enqueued: Some(self.prune.planned),
+            give_up_at: Some(slot.deadline(GIVE_UP_AFTER, self.prune.planned)),
+            ..identity.job(role.as_ref())
+        }
     }
 }
 

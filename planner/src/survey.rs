@@ -145,6 +145,8 @@ fn job(policy: &Policy, place: &Place, volume: &Volume, attached: Option<Attache
         },
         time_zone: policy.time_zone,
         tags: copied.tags,
+        enqueued: Some(policy.planned),
+        give_up_at: Some(policy.give_up_at),
         ..identity.job(place.role.as_ref())
     };
     (job, unreadable.into_iter().chain(dropped).collect())

@@ -27,8 +27,8 @@ use simulator::limits::Limit;
 use simulator::server::Server;
 use simulator::world::{Settings, World};
 use tokio::sync::mpsc;
-use worker::Clock;
 use worker::lanes::{Lanes, Outcome, Step};
+use worker::{Clock, Stop};
 
 use super::there;
 use crate::stack::ACCOUNT;
@@ -193,7 +193,7 @@ impl Year {
             jobs.drain(..).for_each(|job| lanes.entry(job.lane()).or_default().push(job));
             for (lane, of_lane) in lanes {
                 let clock = Clock::start(now);
-                let stop = clock.after(Duration::from_secs(600));
+                let stop = Stop::at(clock.after(Duration::from_secs(600)));
                 let steps: Vec<(Job, Step)> = self.lanes.perform(lane, None, of_lane, clock, stop).collect().await;
                 for (job, step) in steps {
                     match step {

@@ -4,27 +4,30 @@ mod create;
 mod prune;
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, FuturesUnordered};
 use futures::{FutureExt, Stream, StreamExt};
 use shared::aws::Aws;
 use shared::config;
-use shared::rules::fate::{Fate, fate};
+use shared::rules::fate::{Fate, TOO_LATE, class, fate};
+use shared::rules::hold::Circuit;
 use shared::rules::pace::Pace;
 use shared::vocabulary::api_error::ApiError;
-use shared::vocabulary::job::{Action, Failure, Job, Lane};
+use shared::vocabulary::class::Class;
+use shared::vocabulary::job::{Action, Attempt, Failure, Job, Lane};
 use shared::vocabulary::policy::Role;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 use self::create::Done;
 use self::prune::Scene;
 pub use self::prune::{Left, Pruned};
-use crate::clock::Clock;
+use crate::clock::{Clock, Stop};
 
 /// Works through lanes, each at its own pace.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub enum Step {
     Again(Box<Job>),
     /// A person must look: this job says why.
     Dead(Box<Job>),
+    /// Its lane must wait until a person has mended its configuration: this job says what is wrong with it.
+    Held(Box<Job>),
     /// It was not taken up, for lack of time; its lane may go on after this long.
     HandedBack(Duration),
 }
@@ -63,6 +68,19 @@ pub enum Outcome {
     VolumeGone,
     /// What no rule keeps is deleted, as far as it can be.
     Pruned(Pruned),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created(snapshot) => write!(f, "snapshot {snapshot}"),
+            Self::AlreadyThere(snapshot) => write!(f, "snapshot {snapshot}, which was there already"),
+            Self::VolumeGone => f.write_str("the volume is gone"),
+            Self::Pruned(Pruned { deleted, left }) => {
+                write!(f, "{} snapshots deleted, {} left", deleted.len(), left.len())
+            }
+        }
+    }
 }
 
 /// What there was when the batch began.
@@ -97,17 +115,26 @@ impl Lanes {
         role: Option<Role>,
         jobs: Vec<Job>,
         clock: Clock,
-        stop: Instant,
+        stop: Stop,
     ) -> impl Stream<Item = (Job, Step)> + 'a {
+        let turn = Arc::new(Turn { lane, clock, stop, circuit: Mutex::default() });
         let begin = async move {
-            match timeout_at(stop, self.look(&lane, role.as_ref(), &jobs)).await {
-                Ok(Ok(sight)) => self.attempts(Turn { lane, clock, stop }, sight, jobs).boxed_local(),
-                Ok(Err(error)) => {
-                    let step = move |job: &Job| self.failed(job, &error, &clock).unwrap_or(NOT_NOW);
+            let sight = tokio::select! {
+                sight = self.look(&turn.lane, role.as_ref(), &jobs) => sight,
+                () = turn.stop.reached() => return stream::iter(jobs).map(|job| (job, NOT_NOW)).boxed_local(),
+            };
+            let steps = match sight {
+                Ok(sight) => self.attempts(Arc::clone(&turn), sight, jobs).boxed_local(),
+                Err(error) => {
+                    turn.circuit(|circuit| circuit.break_with(&error));
+                    let step = {
+                        let turn = Arc::clone(&turn);
+                        move |job: &Job| self.failed(job, &error, &turn.clock).unwrap_or(NOT_NOW)
+                    };
                     stream::iter(jobs).map(move |job| (job.clone(), step(&job))).boxed_local()
                 }
-                Err(_time_is_up) => stream::iter(jobs).map(|job| (job, NOT_NOW)).boxed_local(),
-            }
+            };
+            single_refusals(steps, turn).boxed_local()
         };
         begin.flatten_stream()
     }
@@ -121,8 +148,8 @@ impl Lanes {
         }
     }
 
-    fn attempts<'a>(&'a self, turn: Turn, sight: Sight, jobs: Vec<Job>) -> impl Stream<Item = (Job, Step)> + 'a {
-        let (turn, sight) = (Arc::new(turn), Arc::new(sight));
+    fn attempts<'a>(&'a self, turn: Arc<Turn>, sight: Sight, jobs: Vec<Job>) -> impl Stream<Item = (Job, Step)> + 'a {
+        let sight = Arc::new(sight);
         let attempts = jobs.into_iter().map(move |job| {
             let (turn, sight) = (Arc::clone(&turn), Arc::clone(&sight));
             async move {
@@ -139,18 +166,32 @@ impl Lanes {
                 };
                 (job, step)
             }
+            .boxed_local()
         });
         attempts.collect::<FuturesUnordered<_>>()
     }
 
-    /// Waits until the lane may call again. An error is the step of a job whose turn would come too late.
-    async fn turn(&self, turn: &Turn) -> Result<(), Step> {
-        match self.paced(&turn.lane, |pace, now| pace.reserve(now, turn.stop.into_std())) {
-            Ok(start) => {
-                sleep_until(start.into()).await;
-                Ok(())
+    /// Waits until the lane may call again. An error is the step of a job whose turn would come too late, or not at all
+    /// while the lane is held.
+    async fn turn(&self, turn: &Turn, job: &Job) -> Result<(), Step> {
+        let start = match self.paced(&turn.lane, |pace, now| pace.reserve(now, turn.stop.at.into_std())) {
+            Ok(start) => start,
+            Err(start) => {
+                return Err(Step::HandedBack(Instant::from_std(start).duration_since(Instant::now())));
             }
-            Err(start) => Err(Step::HandedBack(Instant::from_std(start).duration_since(Instant::now()))),
+        };
+        tokio::select! {
+            biased;
+            () = turn.stop.reached() => return Err(NOT_NOW),
+            () = sleep_until(start.into()) => {}
+        }
+        if let Some(cause) = turn.circuit(|circuit| circuit.cause().cloned()) {
+            return Err(self.failed(job, &cause, &turn.clock).unwrap_or(NOT_NOW));
+        }
+        let now = turn.clock.now();
+        match job.give_up_at.filter(|deadline| *deadline <= now) {
+            Some(deadline) => Err(Step::Dead(too_late(job, deadline, now))),
+            None => Ok(()),
         }
     }
 
@@ -158,14 +199,19 @@ impl Lanes {
     /// and the job waits in it: a throttled call did nothing, so it is safe to ask again.
     fn call_failed(&self, turn: &Turn, job: &Job, error: &ApiError) -> Option<Step> {
         let step = self.failed(job, error, &turn.clock);
-        if step.is_none() {
-            warn!(job.id, volume.id = job.volume, error.code, "throttled in {}, the lane slows down", turn.lane);
-            self.paced(&turn.lane, Pace::throttled);
+        match &step {
+            None => {
+                warn!(job.id, volume.id = job.volume, error.code, "throttled in {}, the lane slows down", turn.lane);
+                self.paced(&turn.lane, Pace::throttled);
+            }
+            Some(Step::Held(_)) => turn.circuit(|circuit| circuit.refused(&job.volume, error)),
+            Some(_) => {}
         }
         step
     }
 
     fn call_went_through(&self, turn: &Turn) {
+        turn.circuit(Circuit::went_through);
         self.paced(&turn.lane, |pace, _| pace.went_through());
     }
 
@@ -184,36 +230,116 @@ impl Lanes {
         step(pace, Instant::now().into_std())
     }
 
-    /// What becomes of a job that failed with `error`; nothing yet where it waits in its lane.
+    /// What becomes of a job that failed with `error`; nothing yet where it waits in its lane. A job that would wait
+    /// beyond its deadline gives up now.
     fn failed(&self, job: &Job, error: &ApiError, clock: &Clock) -> Option<Step> {
         let now = clock.now();
-        let next = |attempt: u32, wait: Option<TimeDelta>| {
-            let failure = Failure {
-                code: error.code.clone(),
-                message: error.message.clone(),
-                request_id: error.request_id.clone(),
-                first: job.failure.as_ref().map_or(now, |failure| failure.first),
-                last: now,
-            };
-            let not_before = wait.map(|wait| now + wait);
-            Box::new(Job { attempt, not_before, failure: Some(failure), ..job.clone() })
+        let gives_up = |wait: TimeDelta| job.give_up_at.filter(|deadline| now + wait >= *deadline);
+        let again = |attempt: u32, wait: TimeDelta| match gives_up(wait) {
+            Some(deadline) => Step::Dead(failed_job(job, job.attempt, error, now, Some(deadline))),
+            None => {
+                let next = failed_job(job, attempt, error, now, None);
+                Step::Again(Box::new(Job { not_before: Some(now + wait), ..*next }))
+            }
         };
         match fate(error, job.attempt, &self.config.patience, rand::random()) {
             Fate::WaitInLane => None,
-            Fate::Defer(wait) => Some(Step::Again(next(job.attempt, Some(wait)))),
-            Fate::Retry(wait) => Some(Step::Again(next(job.attempt + 1, Some(wait)))),
+            Fate::Defer(wait) => Some(again(job.attempt, wait)),
+            Fate::Retry(wait) => Some(again(job.attempt + 1, wait)),
             Fate::VolumeGone => Some(Step::Finished(Outcome::VolumeGone)),
-            Fate::DeadLetter => Some(Step::Dead(next(job.attempt, None))),
+            Fate::Refused => Some(match gives_up(TimeDelta::zero()) {
+                Some(deadline) => Step::Dead(failed_job(job, job.attempt, error, now, Some(deadline))),
+                None => Step::Held(failed_job(job, job.attempt, error, now, None)),
+            }),
+            Fate::DeadLetter => Some(Step::Dead(failed_job(job, job.attempt, error, now, None))),
         }
     }
 }
 
-/// The lane that a batch is of, and how long it has.
+/// The lane that a batch is of, how long it has, and what it has shown of its lane.
 #[derive(Debug)]
 struct Turn {
     lane: Lane,
     clock: Clock,
-    stop: Instant,
+    stop: Stop,
+    circuit: Mutex<Circuit>,
+}
+
+impl Turn {
+    fn circuit<T>(&self, look: impl FnOnce(&mut Circuit) -> T) -> T {
+        look(&mut self.circuit.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The same steps; but refusals are kept until the others are known, because only all of them together tell whether the
+/// lane must wait or a single volume is refused, which a person must look at.
+fn single_refusals<'a>(
+    steps: impl Stream<Item = (Job, Step)> + Unpin + 'a,
+    turn: Arc<Turn>,
+) -> impl Stream<Item = (Job, Step)> + 'a {
+    stream::unfold((steps, Vec::new(), turn), |(mut steps, mut refused, turn)| async move {
+        while let Some((job, step)) = steps.next().await {
+            match step {
+                Step::Held(next) => refused.push((job, next)),
+                step => return Some(((job, step), (steps, refused, turn))),
+            }
+        }
+        let (job, next) = refused.pop()?;
+        let step = match turn.circuit(|circuit| circuit.cause().is_some()) {
+            true => Step::Held(next),
+            false => Step::Dead(next),
+        };
+        Some(((job, step), (steps, refused, turn)))
+    })
+}
+
+/// `job` with what is wrong with it.
+fn failed_job(
+    job: &Job,
+    attempt: u32,
+    error: &ApiError,
+    now: DateTime<Utc>,
+    gave_up: Option<DateTime<Utc>>,
+) -> Box<Job> {
+    let before = job.failure.as_ref();
+    let mut attempts = before.map(|failure| failure.attempts.clone()).unwrap_or_default();
+    attempts.push(Attempt {
+        attempt: job.attempt,
+        at: now,
+        code: error.code.clone(),
+        request_id: error.request_id.clone(),
+    });
+    attempts.drain(..attempts.len().saturating_sub(Failure::MOST_ATTEMPTS));
+    let failure = Failure {
+        class: Some(class(error)),
+        code: error.code.clone(),
+        message: error.message.clone(),
+        request_id: error.request_id.clone(),
+        first: before.map_or(now, |failure| failure.first),
+        last: now,
+        attempts,
+        gave_up,
+    };
+    Box::new(Job { attempt, not_before: None, failure: Some(failure), ..job.clone() })
+}
+
+/// `job`, whose turn comes after its deadline: with what it failed with before, or with what kept it from being tried.
+fn too_late(job: &Job, deadline: DateTime<Utc>, now: DateTime<Utc>) -> Box<Job> {
+    let failure = job.failure.clone().map(|failure| Failure { gave_up: Some(deadline), ..failure });
+    let never_tried = || Failure {
+        class: Some(Class::Throttle),
+        code: TOO_LATE.into(),
+        message: format!(
+            "its turn came after its deadline, {}: the lane has more jobs than its calls a second can do in the time",
+            deadline.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        request_id: None,
+        first: now,
+        last: now,
+        attempts: Vec::new(),
+        gave_up: Some(deadline),
+    };
+    Box::new(Job { not_before: None, failure: Some(failure.unwrap_or_else(never_tried)), ..job.clone() })
 }
 
 /// The jobs' values of one kind, each once.
@@ -238,7 +364,6 @@ async fn caught<T>(job: &Job, attempt: impl Future<Output = T>) -> Result<T, Api
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::rules::fate::{Class, class};
 
     #[tokio::test]
     async fn a_panic_in_one_job_is_a_failed_attempt_of_that_job_alone() {

@@ -7,40 +7,35 @@ mod clock;
 pub mod lanes;
 mod settle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::{DateTime, Utc};
-use futures::StreamExt;
 use futures::stream::{self, FuturesUnordered};
+use futures::{FutureExt, StreamExt};
 use lambda_runtime::Diagnostic;
 use shared::aws::Aws;
+use shared::aws::sqs::Received;
 use shared::config;
-use shared::vocabulary::job::{Job, Lane};
+use shared::vocabulary::job::{GIVE_UP_AFTER, Job, Lane};
 use shared::vocabulary::policy::Role;
 use shared::vocabulary::problem::Problem;
 
-pub use crate::clock::Clock;
-use crate::lanes::Lanes;
+pub use crate::clock::{Clock, Stop};
+use crate::lanes::{Lanes, Step};
 use crate::settle::Settlement;
 
-/// The worker Lambda.
+/// The worker: the Lambda, or a process that polls the queue itself.
 #[derive(Debug)]
 pub struct Worker {
     lanes: Lanes,
     settlement: Settlement,
 }
 
-/// A message, as far as it matters here.
-#[derive(Debug, Clone)]
-struct Received {
-    id: String,
-    receipt_handle: String,
-    group: Option<String>,
-    body: String,
-}
+/// The id of a message.
+pub type MessageId = String;
 
 /// No job is taken up in the last seconds before the deadline: a call may take 20, and settling a few more.
 const LAST_SECONDS: Duration = Duration::from_secs(25);
@@ -49,15 +44,16 @@ impl Worker {
     /// Reads the environment and makes the clients: once for each cold start.
     pub async fn from_env() -> Result<Self, lambda_runtime::Error> {
         let config = config::Worker::from_env()?;
-        let aws = Aws::from_env().await;
-        let settlement = Settlement::new(&aws, &config);
-        Ok(Self { lanes: Lanes::new(Arc::new(aws), config.lanes), settlement })
+        Ok(Self::new(Aws::from_env().await, &config))
     }
 
-    /// Works through a batch within `remaining`, and answers with the messages that must come again.
-    ///
-    /// A message is left out of the answer, and so acknowledged by Lambda, only when what becomes of its job is
-    /// written down elsewhere: a snapshot, a message for the next attempt, or a dead letter and a report.
+    /// A worker with these clients.
+    pub fn new(aws: Aws, config: &config::Worker) -> Self {
+        let settlement = Settlement::new(&aws, config);
+        Self { lanes: Lanes::new(Arc::new(aws), config.lanes), settlement }
+    }
+
+    /// The Lambda: works through a batch within `remaining`, and answers with the messages that must come again.
     pub async fn handle(
         &self,
         event: SqsEvent,
@@ -65,40 +61,94 @@ impl Worker {
         remaining: Duration,
     ) -> Result<SqsBatchResponse, Diagnostic> {
         let clock = Clock::start(now);
-        let stop = clock.after(remaining.saturating_sub(LAST_SECONDS.min(remaining / 2)));
+        let stop = Stop::at(clock.after(remaining.saturating_sub(LAST_SECONDS.min(remaining / 2))));
         let received = event.records.into_iter().map(received).collect::<Result<Vec<_>, _>>()?;
-        let mut unsettled = Vec::new();
+        let mut response = SqsBatchResponse::default();
+        for message_id in self.work(received, clock, stop).boxed_local().await {
+            response.add_failure(message_id);
+        }
+        Ok(response)
+    }
+
+    /// Works through a batch, takes up no job after `stop`, and gives the messages that must come again.
+    ///
+    /// A message is left out of these, and may be deleted, only when what becomes of its job is written down elsewhere:
+    /// a snapshot, a message for the next attempt, or a dead letter and a report.
+    pub async fn work(&self, batch: Vec<Received>, clock: Clock, stop: Stop) -> BTreeSet<MessageId> {
+        let now = clock.now();
+        let mut unsettled = BTreeSet::new();
         let mut work = Work::default();
-        for message in received {
+        for message in batch {
+            // Before its body is read: whatever a worker died with must not hold up its lane.
+            if self.settlement.was_let_go(&message, now).await {
+                unsettled.extend(self.settlement.leave_lane(&message).await.err());
+                continue;
+            }
             match Job::parse(&message.body) {
                 Err(problem) => unsettled.extend(self.settlement.unreadable(&message, &problem, now).await.err()),
                 Ok(job) if job.not_before.is_some_and(|time| time > now) => {
-                    unsettled.push(self.settlement.wait(&message, &job, now).await);
+                    unsettled.insert(self.settlement.wait(&message, &job, now).await);
                 }
-                Ok(job) => work.add(job, message),
+                Ok(job) => work.add(taken_up(job, &message), message),
             }
         }
         let Work { groups, mut messages } = work;
-        let steps =
-            groups.into_iter().map(|((lane, role), jobs)| Box::pin(self.lanes.perform(lane, role, jobs, clock, stop)));
+        let steps = groups
+            .into_iter()
+            .map(|((lane, role), jobs)| Box::pin(self.lanes.perform(lane, role, jobs, clock, stop.clone())));
         let mut steps = stream::select_all(steps);
         let mut settling = FuturesUnordered::new();
+        let (mut held, mut resumed) = (BTreeMap::<Lane, Held>::new(), BTreeMap::new());
         loop {
             tokio::select! {
                 Some((job, step)) = steps.next() => {
                     let of_job = messages.remove(&job.id).unwrap_or_default();
-                    settling.push(self.settlement.settle(of_job, job, step, &clock));
+                    if let (Step::Finished(_), Some(message)) = (&step, of_job.iter().find(|message| was_held(message, &job))) {
+                        resumed.entry(job.lane()).or_insert_with(|| (job.clone(), message.first_received));
+                    }
+                    match step {
+                        Step::Held(next) => held.entry(job.lane()).or_default().push((of_job, job, next)),
+                        step => settling.push(self.settlement.settle(of_job, job, step, &clock)),
+                    }
                 }
                 Some(not_settled) = settling.next() => unsettled.extend(not_settled),
                 else => break,
             }
         }
+        for (lane, (job, since)) in resumed.into_iter().filter(|(lane, _)| !held.contains_key(lane)) {
+            self.settlement.resumed(&lane, &job, since, clock.now()).await;
+        }
+        for (lane, jobs) in held {
+            unsettled.extend(self.settlement.held(&lane, jobs, &clock).await);
+        }
         // There should be none. What nobody has spoken for must come again, not be acknowledged.
         unsettled.extend(messages.into_values().flatten().map(|message| message.id));
-        let mut response = SqsBatchResponse::default();
-        unsettled.into_iter().for_each(|message_id| response.add_failure(message_id));
-        Ok(response)
+        unsettled
     }
+}
+
+/// The jobs of a lane that must wait: their messages, as they came, and what is wrong with them.
+type Held = Vec<(Vec<Received>, Job, Box<Job>)>;
+
+/// The job of a message, with what older planners and the dead-letter queue leave out: a job that comes from there is
+/// as good as new.
+fn taken_up(job: Job, message: &Received) -> Job {
+    let is_redriven = job.told && job.give_up_at.is_none();
+    Job {
+        attempt: if is_redriven { 1 } else { job.attempt },
+        enqueued: job.enqueued.or(Some(message.sent)),
+        give_up_at: job.give_up_at.or(Some(message.sent + GIVE_UP_AFTER)),
+        ..job
+    }
+}
+
+/// Whether the message has waited at the head of its lane: nothing else brings it back there.
+fn was_held(message: &Received, job: &Job) -> bool {
+    message.receives > 1 && is_in_lane(message, job)
+}
+
+fn is_in_lane(message: &Received, job: &Job) -> bool {
+    message.group.as_deref() == Some(job.lane().to_string().as_str())
 }
 
 /// The jobs of a batch by lane and role, and the messages of each job: a message may have come twice.
@@ -125,10 +175,7 @@ fn received(message: SqsMessage) -> Result<Received, Diagnostic> {
         error_type: "BadEvent".into(),
         error_message: Problem::missing(name, "what SQS gives every message").to_string(),
     };
-    Ok(Received {
-        id: message.message_id.filter(|id| !id.is_empty()).ok_or_else(|| diagnostic("messageId"))?,
-        receipt_handle: message.receipt_handle.ok_or_else(|| diagnostic("receiptHandle"))?,
-        group: message.attributes.get("MessageGroupId").cloned(),
-        body: message.body.unwrap_or_default(),
-    })
+    let id = message.message_id.filter(|id| !id.is_empty()).ok_or_else(|| diagnostic("messageId"))?;
+    let receipt_handle = message.receipt_handle.ok_or_else(|| diagnostic("receiptHandle"))?;
+    Ok(Received::new(id, receipt_handle, message.body.unwrap_or_default(), &message.attributes))
 }

@@ -2,17 +2,22 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::aws::Aws;
-use shared::aws::sqs::{Fifo, Message, Queue};
+use shared::aws::sqs::{Fifo, Message, Queue, Received};
 use shared::config;
+use shared::rules::fate::UNREADABLE;
+use shared::rules::hold::{hold, was_let_go};
 use shared::vocabulary::api_error::ApiError;
-use shared::vocabulary::job::{Failure, Job};
+use shared::vocabulary::class::Class;
+use shared::vocabulary::job::{Failure, Job, Lane};
 use shared::vocabulary::problem::{Problem, shortened};
-use shared::vocabulary::report::{self, DeadLetter, Report, Unreadable};
+use shared::vocabulary::report::{self, DeadLetter, LaneHeld, LaneResumed, Report, Resolved, Unreadable};
+use shared::vocabulary::tag;
+use tokio::sync::OnceCell;
 use tracing::{error, info, warn};
 
-use crate::Received;
 use crate::clock::Clock;
 use crate::lanes::{Outcome, Pruned, Step};
+use crate::{Held, MessageId, is_in_lane};
 
 /// The queues that a worker settles with.
 #[derive(Debug)]
@@ -20,10 +25,12 @@ pub(crate) struct Settlement {
     jobs: Queue,
     dlq: Queue,
     reports: Queue,
+    visibility: OnceCell<TimeDelta>,
 }
 
-/// The id of a message that is not settled and must come again.
-type MessageId = String;
+/// A message that waits is written anew after so many receives: SQS would move it to the dead-letter queue at last,
+/// without a reason.
+const MOST_RECEIVES: u32 = 30;
 
 impl Settlement {
     pub fn new(aws: &Aws, config: &config::Worker) -> Self {
@@ -31,6 +38,7 @@ impl Settlement {
             jobs: aws.queue(&config.jobs_queue_url),
             dlq: aws.queue(&config.dlq_url),
             reports: aws.queue(&config.reports_queue_url),
+            visibility: OnceCell::new(),
         }
     }
 
@@ -41,12 +49,12 @@ impl Settlement {
         let settled = match &step {
             Step::Finished(outcome) => {
                 log_finished(&job, outcome, clock);
-                Ok(())
+                self.resolved(&job, outcome, clock).await
             }
             Step::Again(next) if is_waiting_alone(&job, next, message) => {
-                return self.hide(&messages, wait_of(next, clock)).await;
+                return self.hide(&messages, lengthened(wait_of(next, clock), message.receives)).await;
             }
-            Step::Again(next) => self.again(next, message).await,
+            Step::Again(next) | Step::Held(next) => self.again(next, message).await,
             Step::Dead(dead) => self.dead(dead, message).await,
             Step::HandedBack(wait) => {
                 return self.hide(&messages, TimeDelta::from_std(*wait).unwrap_or_default()).await;
@@ -67,7 +75,7 @@ impl Settlement {
         let letter = Message {
             body: message.body.clone(),
             fifo: Some(Fifo { group: message.id.clone(), deduplication: message.id.clone() }),
-            attributes: attributes("UnreadableMessage", &problem.to_string()),
+            attributes: attributes(Class::Poison, UNREADABLE, &problem.to_string()),
         };
         let report = Report::Unreadable(Unreadable {
             version: report::VERSION,
@@ -119,18 +127,153 @@ impl Settlement {
             dead.place(),
             reason(failure),
         );
+        // As good as new for whoever redrives it, SQS's own redrive too; the history stays.
+        let written = Job { told: true, give_up_at: None, ..dead.clone() };
         let letter = Message {
-            body: dead.body(),
+            body: written.body(),
             fifo: Some(Fifo { group: dead.id.clone(), deduplication: message.id.clone() }),
-            attributes: attributes(&failure.code, &failure.message),
+            attributes: attributes(failure.class.unwrap_or(Class::Transient), &failure.code, &failure.message),
         };
         self.dead_letter(&letter, &Report::DeadLetter(DeadLetter::of(dead, failure))).await
+    }
+
+    /// People who were told that the job had failed are told that it has succeeded.
+    async fn resolved(&self, job: &Job, outcome: &Outcome, clock: &Clock) -> Result<(), ApiError> {
+        let Some(failure) = job.failure.as_ref().filter(|_| job.told) else { return Ok(()) };
+        let report = Report::Resolved(Resolved {
+            version: report::VERSION,
+            action: job.action,
+            job: job.id.clone(),
+            policy: job.policy.clone(),
+            slot: job.slot,
+            account: job.account.clone(),
+            region: job.region.clone(),
+            volume: job.volume.clone(),
+            name: job.tags.get(tag::NAME).cloned(),
+            outcome: outcome.to_string(),
+            failed: failure.first,
+            at: clock.now(),
+        });
+        self.tell(&report).await
+    }
+
+    async fn tell(&self, report: &Report) -> Result<(), ApiError> {
+        self.reports.send(&Message { body: report.body(), ..Message::default() }).await
+    }
+
+    /// Whether a worker died with a message of a lane, or gave it back for lack of time.
+    pub async fn was_let_go(&self, message: &Received, now: DateTime<Utc>) -> bool {
+        let is_in_a_lane = message.group.as_deref().is_some_and(|group| group.contains('/'));
+        if message.receives < 2 || !is_in_a_lane {
+            return false;
+        }
+        match self.visibility().await {
+            Ok(visibility) => was_let_go(visibility, message.receives, now - message.first_received),
+            Err(error) => {
+                warn!(sqs.message_id = message.id, "it stays in its lane for this time: {error}");
+                false
+            }
+        }
+    }
+
+    /// The visibility timeout of the jobs queue, asked for when it is needed for the first time.
+    async fn visibility(&self) -> Result<TimeDelta, ApiError> {
+        let ask = || async { Ok(self.jobs.attributes().await?.visibility) };
+        self.visibility.get_or_try_init(ask).await.copied()
+    }
+
+    /// Out of its lane as it is, unread: whatever it did to a worker, it does to itself alone from now on. After that
+    /// SQS's redrive policy ends it.
+    pub async fn leave_lane(&self, message: &Received) -> Result<(), MessageId> {
+        warn!(sqs.message_id = message.id, receives = message.receives, "a message that was let go leaves its lane");
+        let fifo = Fifo { group: message.id.clone(), deduplication: format!("{}-alone", message.id) };
+        let alone = Message { body: message.body.clone(), fifo: Some(fifo), attributes: Vec::new() };
+        self.jobs.send(&alone).await.map_err(|error| {
+            error!(sqs.message_id = message.id, "it stays in its lane for this time: {error}");
+            message.id.clone()
+        })
+    }
+
+    /// The jobs of a lane that must wait. One report goes out, the first time; a message in the lane stays at its head,
+    /// hidden, so that the lane is locked; the others wait under their own groups.
+    pub async fn held(&self, lane: &Lane, jobs: Held, clock: &Clock) -> Vec<MessageId> {
+        let mut unsettled = Vec::new();
+        let is_news = |messages: &Vec<Received>, job: &Job| match messages.first() {
+            Some(message) if is_in_lane(message, job) => message.receives == 1,
+            Some(_) => job.failure.as_ref().is_none_or(|failure| failure.class != Some(Class::Configuration)),
+            None => false,
+        };
+        if let Some((_, _, next)) = jobs.iter().find(|(messages, job, _)| is_news(messages, job)) {
+            if let Err(error) = self.tell_held(lane, next, clock).await {
+                // They come again, are news again, and somebody is told then.
+                error!("nobody was told that the lane {lane} is held: {error}");
+                return jobs.into_iter().flat_map(|(messages, ..)| messages).map(|message| message.id).collect();
+            }
+        }
+        let visibility = self.visibility().await.unwrap_or(DEFAULT_VISIBILITY);
+        for (messages, job, next) in jobs {
+            let Some(message) = messages.first() else { continue };
+            let left = next.give_up_at.map_or(TimeDelta::MAX, |deadline| deadline - clock.now());
+            let wait = hold(visibility, message.receives).min(left);
+            if is_in_lane(message, &job) {
+                unsettled.extend(self.hide(&messages, wait).await);
+            } else {
+                let next = Box::new(Job { not_before: Some(clock.now() + wait), ..*next });
+                unsettled.extend(self.settle(messages, job, Step::Again(next), clock).await);
+            }
+        }
+        unsettled
+    }
+
+    async fn tell_held(&self, lane: &Lane, next: &Job, clock: &Clock) -> Result<(), ApiError> {
+        let Some(failure) = &next.failure else { return Ok(()) };
+        error!(
+            job.id = next.id,
+            policy.name = next.policy,
+            account = next.account,
+            region = next.region,
+            error.code = failure.code,
+            "the lane {lane} is held until a person mends it: {}",
+            reason(failure),
+        );
+        self.tell(&Report::LaneHeld(LaneHeld {
+            version: report::VERSION,
+            action: next.action,
+            policy: next.policy.clone(),
+            slot: next.slot,
+            account: next.account.clone(),
+            region: next.region.clone(),
+            class: failure.class.unwrap_or(Class::Configuration),
+            code: failure.code.clone(),
+            message: failure.message.clone(),
+            request_id: failure.request_id.clone(),
+            give_up_at: next.give_up_at,
+            at: clock.now(),
+        }))
+        .await
+    }
+
+    /// Good news that does not arrive is no loss: what was done is done.
+    pub async fn resumed(&self, lane: &Lane, job: &Job, since: DateTime<Utc>, now: DateTime<Utc>) {
+        info!(account = job.account, region = job.region, "the lane {lane} goes on");
+        let report = Report::LaneResumed(LaneResumed {
+            version: report::VERSION,
+            action: job.action,
+            policy: job.policy.clone(),
+            account: job.account.clone(),
+            region: job.region.clone(),
+            since,
+            at: now,
+        });
+        if let Err(error) = self.tell(&report).await {
+            warn!("nobody was told that the lane {lane} goes on: {error}");
+        }
     }
 
     /// The letter first: a report of a letter that is not there would send a person looking for nothing.
     async fn dead_letter(&self, letter: &Message, report: &Report) -> Result<(), ApiError> {
         self.dlq.send(letter).await?;
-        self.reports.send(&Message { body: report.body(), ..Message::default() }).await
+        self.tell(report).await
     }
 
     /// Gives messages back to the queue for `wait`. Should that fail, they come when their visibility times out.
@@ -144,12 +287,23 @@ impl Settlement {
     }
 }
 
-/// A job that waits as the same attempt, and has its own group already, is only hidden: a chain of messages to the
+/// A job that waits as the same attempt, and has a group of its own already, is only hidden: a chain of messages to the
 /// function's own queue would end after about sixteen, by Lambda's recursion detection.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
 fn is_waiting_alone(job: &Job, next: &Job, message: &Received) -> bool {
-    next.attempt == job.attempt && message.group.as_deref() == Some(&job.id)
+    let knows_why = next.attempt == job.attempt && job.failure.is_some();
+    knows_why && !is_in_lane(message, job) && message.receives < MOST_RECEIVES
 }
+
+/// The longer it has waited, the longer it waits: a day of waiting must fit into the receives that the queue allows.
+fn lengthened(wait: TimeDelta, receives: u32) -> TimeDelta {
+    const LONGEST: TimeDelta = TimeDelta::minutes(15);
+    wait.max((wait * 2_i32.pow(receives.saturating_sub(2).min(6))).min(LONGEST))
+}
+
+/// SQS's own, where the queue would not say.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
+const DEFAULT_VISIBILITY: TimeDelta = TimeDelta::seconds(30);
 
 fn wait_of(next: &Job, clock: &Clock) -> TimeDelta {
     next.not_before.map_or(TimeDelta::zero(), |time| time - clock.now())
@@ -157,9 +311,10 @@ fn wait_of(next: &Job, clock: &Clock) -> TimeDelta {
 
 /// The names that Lambda gives the attributes of its own dead letters:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
-fn attributes(code: &str, message: &str) -> Vec<(&'static str, String)> {
+fn attributes(class: Class, code: &str, message: &str) -> Vec<(&'static str, String)> {
     let message = if message.is_empty() { "no message" } else { message };
-    vec![("ErrorCode", code.into()), ("ErrorMessage", sqs_text(&shortened(message, 1000)))]
+    let class = ("ErrorClass", class.to_string());
+    vec![class, ("ErrorCode", code.into()), ("ErrorMessage", sqs_text(&shortened(message, 1000)))]
 }
 
 /// SQS takes the characters of XML 1.0 only.

@@ -1,27 +1,15 @@
 //! What becomes of a job whose call to EC2 failed. Every failure has a decided fate.
 
+mod table;
+
 use chrono::TimeDelta;
 
-use crate::vocabulary::api_error::{ApiError, NO_ANSWER, NOT_SENT};
+pub use self::table::{
+    FATES, Reach, Row, Source, TOO_LATE, UNREADABLE, WORKERS_DIED, class, is_about_the_lane, row_of,
+};
+use crate::vocabulary::api_error::ApiError;
+use crate::vocabulary::class::Class;
 use crate::vocabulary::inventory::Hold;
-
-/// What an error says about trying again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// EC2's token bucket is empty, and nothing was executed: the lane waits, and no attempt is used up.
-    Throttle,
-    /// A limit that passes by itself, such as the volume's pending snapshots: the job waits outside its lane, and
-    /// no attempt is used up.
-    Quota,
-    /// Nothing was executed, and the next attempt may succeed.
-    Transient,
-    /// It may have been executed: look again before asking again.
-    Ambiguous,
-    /// The volume is gone, unless EC2 has not heard of it yet.
-    VolumeNotFound,
-    /// No retry mends it: the volume, its key, the permission or the message must be changed by a person.
-    Permanent,
-}
 
 /// The fate of a job after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +22,8 @@ pub enum Fate {
     Retry(TimeDelta),
     /// The world has decided: the volume was deleted after planning.
     VolumeGone,
+    /// It is not about this volume alone, perhaps: see [`crate::rules::hold`].
+    Refused,
     /// A person must look.
     DeadLetter,
 }
@@ -68,9 +58,11 @@ pub fn fate(error: &ApiError, attempt: u32, patience: &Patience, jitter: f64) ->
     match class {
         Class::Throttle => Fate::WaitInLane,
         Class::Quota => Fate::Defer(patience.settle + scaled(patience.settle, 3.0 * jitter)),
-        Class::VolumeNotFound if attempt > 1 => Fate::VolumeGone,
-        Class::VolumeNotFound => Fate::Retry(settle_at_least(backoff(attempt, patience, jitter))),
-        Class::Permanent => Fate::DeadLetter,
+        // What has just been made may be unknown to EC2 for a while: it is gone when it is gone twice.
+        Class::AlreadyDone if attempt > 1 => Fate::VolumeGone,
+        Class::AlreadyDone => Fate::Retry(settle_at_least(backoff(attempt, patience, jitter))),
+        Class::Configuration => Fate::Refused,
+        Class::Permanent | Class::Poison => Fate::DeadLetter,
         Class::Transient | Class::Ambiguous if attempt >= patience.max_attempts => Fate::DeadLetter,
         Class::Transient => Fate::Retry(backoff(attempt, patience, jitter)),
         Class::Ambiguous => Fate::Retry(settle_at_least(backoff(attempt, patience, jitter))),
@@ -136,66 +128,6 @@ fn scaled(time: TimeDelta, factor: f64) -> TimeDelta {
     TimeDelta::milliseconds((time.as_seconds_f64() * factor * 1000.0) as i64)
 }
 
-/// The class of an error, by its code. The codes and what they mean:
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
-///
-/// A code that is not listed is tried again: liveness before thrift when creating. After its attempts it is
-/// dead-lettered with its reason, so that a person sees it.
-pub fn class(error: &ApiError) -> Class {
-    match error.code.as_str() {
-        "RequestLimitExceeded"
-        | "EC2ThrottledException"
-        | "Throttling"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "TooManyRequestsException"
-        | "SlowDown" => Class::Throttle,
-
-        // EC2 asks for 15 seconds between two snapshots of one volume; often it is our own earlier attempt.
-        "SnapshotCreationPerVolumeRateExceeded"
-        | "ConcurrentSnapshotLimitExceeded"
-        | "PendingSnapshotLimitExceeded"
-        | "ResourceLimitExceeded"
-        | "IncorrectState"
-        | "InvalidState" => Class::Quota,
-
-        "InvalidVolume.NotFound" => Class::VolumeNotFound,
-
-        "CustomerKeyHasBeenRevoked"
-        | "SnapshotLimitExceeded"
-        | "TagLimitExceeded"
-        | "TagPolicyViolation"
-        | "UnauthorizedOperation"
-        | "AccessDenied"
-        | "AuthFailure"
-        | "OptInRequired"
-        | "InvalidClientTokenId"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature"
-        | "MissingAuthenticationToken"
-        | "Blocked"
-        | "PendingVerification"
-        | "AccountDisabled"
-        | "UnsupportedOperation"
-        | "Unsupported"
-        | "OperationNotPermitted"
-        | "MissingParameter"
-        | "UnknownParameter"
-        | "ValidationError"
-        | "InvalidAction"
-        | "InvalidTagKey.Malformed"
-        | "InvalidVolumeID.Malformed" => Class::Permanent,
-        code if code.starts_with("KMS") || code.starts_with("InvalidParameter") => Class::Permanent,
-
-        "ConcurrentTagAccess" | "RequestExpired" | "RetryableError" | NOT_SENT => Class::Transient,
-        NO_ANSWER => Class::Ambiguous,
-        _ if error.status.is_some_and(|status| status >= 500) => Class::Ambiguous,
-        _ => Class::Transient,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,10 +158,11 @@ mod tests {
         check("IncorrectState", 400, 5, Fate::Defer(TimeDelta::milliseconds(37_500)));
         check("InvalidVolume.NotFound", 400, 1, Fate::Retry(seconds(15)));
         check("InvalidVolume.NotFound", 400, 2, Fate::VolumeGone);
-        check("CustomerKeyHasBeenRevoked", 400, 1, Fate::DeadLetter);
-        check("KMS.DisabledException", 400, 1, Fate::DeadLetter);
-        check("SnapshotLimitExceeded", 400, 1, Fate::DeadLetter);
-        check("UnauthorizedOperation", 403, 1, Fate::DeadLetter);
+        check("TagLimitExceeded", 400, 1, Fate::DeadLetter);
+        check("CustomerKeyHasBeenRevoked", 400, 1, Fate::Refused);
+        check("KMS.DisabledException", 400, 1, Fate::Refused);
+        check("SnapshotLimitExceeded", 400, 1, Fate::Refused);
+        check("UnauthorizedOperation", 403, 1, Fate::Refused);
         check("InvalidParameterValue", 400, 1, Fate::DeadLetter);
         check("ConcurrentTagAccess", 400, 1, Fate::Retry(seconds(15)));
         check("ConcurrentTagAccess", 400, 3, Fate::Retry(seconds(60)));

@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod fate;
 pub mod forecast;
+pub mod hold;
 pub mod pace;
 pub mod retain_rule;
 pub mod retention;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::class::Class;
 use super::orphans::Orphans;
 use super::policy::Role;
 use super::problem::Problem;
@@ -71,12 +72,21 @@ pub struct Job {
     /// Which attempt this is, from 1.
     #[serde(default = "first_attempt")]
     pub attempt: u32,
+    /// When the planner put it onto the queue; written by the first worker that sends it on, where the planner did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enqueued: Option<DateTime<Utc>>,
+    /// When it gives up: what has no verdict by then is dead-lettered, so that the next slot finds a clear way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub give_up_at: Option<DateTime<Utc>>,
     /// Not to be tried before this time: set while the job waits under its own message group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<DateTime<Utc>>,
     /// Why the last attempt failed. In the dead-letter queue: why the job is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Whether people have been told of the failure: they are told too when the job succeeds after all.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub told: bool,
 }
 
 /// What a job does.
@@ -91,9 +101,16 @@ pub enum Action {
     Prune,
 }
 
+/// How long a job is pursued when neither its policy nor its planner says: until an hour before a daily slot comes
+/// again.
+pub const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(23);
+
 /// Why a job failed, in AWS's words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
+    /// What the last error says about trying again. Messages of older workers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
     /// AWS's error code, or ours for a call without an answer (see `api_error`).
     pub code: String,
     /// AWS's message.
@@ -105,6 +122,31 @@ pub struct Failure {
     pub first: DateTime<Utc>,
     /// When the last attempt failed.
     pub last: DateTime<Utc>,
+    /// The attempts that failed, and the times that it had to wait, the last [`Failure::MOST_ATTEMPTS`] of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// The deadline at which it gave up; none where its attempts ran out, or no retry mends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_up: Option<DateTime<Utc>>,
+}
+
+/// An attempt that failed, or found that it must wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which attempt it was, from 1: waiting for a quota does not make it another.
+    pub attempt: u32,
+    /// When it ended.
+    pub at: DateTime<Utc>,
+    /// AWS's error code, or ours.
+    pub code: String,
+    /// AWS's request id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl Failure {
+    /// A job that waits for a day must not outgrow a message.
+    pub const MOST_ATTEMPTS: usize = 20;
 }
 
 /// A lane: the jobs that share one token bucket of EC2. SQS hands out one batch of it at a time.
@@ -160,8 +202,11 @@ impl Identity<'_> {
             role: role.cloned(),
             tags: BTreeMap::new(),
             attempt: first_attempt(),
+            enqueued: None,
+            give_up_at: None,
             not_before: None,
             failure: None,
+            told: false,
         }
     }
 }

@@ -6,6 +6,7 @@ mod read;
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,10 @@ pub struct Policy {
     pub dry_run: bool,
     /// The run's slot.
     pub slot: Slot,
+    /// When the run was planned.
+    pub planned: DateTime<Utc>,
+    /// When its jobs give up: a while after the slot, or after the planning where the slot is so long ago.
+    pub give_up_at: DateTime<Utc>,
 }
 
 /// Where the retain rule of a volume comes from.

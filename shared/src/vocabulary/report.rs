@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::class::Class;
 use super::job::{Action, Failure, Job};
 use super::slot::Slot;
 use super::tag;
@@ -22,6 +23,14 @@ pub enum Report {
     Planning(Planning),
     /// A run that prunes has found what a person must look at.
     Retention(Retention),
+    /// A lane waits until a person has mended its configuration.
+    LaneHeld(LaneHeld),
+    /// A lane that waited goes on.
+    LaneResumed(LaneResumed),
+    /// A job that people were told had failed has succeeded after all.
+    Resolved(Resolved),
+    /// A person has dropped dead letters.
+    Dropped(Dropped),
 }
 
 /// A job that went to the dead-letter queue.
@@ -54,6 +63,109 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// Why, and since when.
     pub failure: Failure,
+}
+
+/// A lane whose jobs wait, because no retry mends what EC2 or STS says, and it is not about one volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneHeld {
+    /// [`VERSION`].
+    pub version: u64,
+    /// What the lane's jobs do.
+    #[serde(default)]
+    pub action: Action,
+    /// The policy of the job that ran into it. Jobs of others may wait behind it.
+    pub policy: String,
+    /// That job's slot.
+    pub slot: Slot,
+    /// The account.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// The class of the error.
+    pub class: Class,
+    /// AWS's error code.
+    pub code: String,
+    /// What could not be done, and AWS's message.
+    pub message: String,
+    /// AWS's request id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// When the lane's jobs give up, if nothing is mended: the first of them that were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub give_up_at: Option<DateTime<Utc>>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A lane that waited and goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneResumed {
+    /// [`VERSION`].
+    pub version: u64,
+    /// What the lane's jobs do.
+    #[serde(default)]
+    pub action: Action,
+    /// The policy of the job that found the lane mended.
+    pub policy: String,
+    /// The account.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// Since when it had waited.
+    pub since: DateTime<Utc>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A job that people were told had failed, and that has succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// [`VERSION`].
+    pub version: u64,
+    /// What was to be done.
+    #[serde(default)]
+    pub action: Action,
+    /// The job id.
+    pub job: String,
+    /// The policy's name.
+    pub policy: String,
+    /// The run's slot.
+    pub slot: Slot,
+    /// The account.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// `vol-…`
+    pub volume: String,
+    /// The snapshot's `Name`, to be recognised by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it came to: `snapshot snap-0abc`.
+    pub outcome: String,
+    /// When the first attempt had failed.
+    pub failed: DateTime<Utc>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Dead letters that a person has dropped: nobody will do what they ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// [`VERSION`].
+    pub version: u64,
+    /// The policy's name; none for letters that cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The person's words.
+    pub reason: String,
+    /// Who, as the operating system says.
+    pub by: String,
+    /// How many.
+    pub count: usize,
+    /// The first of the job ids, or of the message ids where a letter cannot be read.
+    pub jobs: Vec<String>,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// A message on the jobs queue that could not be read.

@@ -79,6 +79,11 @@ impl RetainRule {
             Self::Count(_) | Self::Calendar(_) | Self::Forever => None,
         }
     }
+
+    /// Whether it tells the snapshots of one hour from those of the next.
+    pub fn keeps_hourly(&self) -> bool {
+        matches!(self, Self::Calendar(rules) if rules.iter().any(|(period, _)| *period == Period::Hourly))
+    }
 }
 
 impl Age {

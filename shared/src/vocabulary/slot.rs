@@ -31,6 +31,12 @@ impl Slot {
         self.0
     }
 
+    /// So long after the slot; or after `now`, where a person takes up a slot that is longer ago than that.
+    pub fn deadline(self, after: TimeDelta, now: DateTime<Utc>) -> DateTime<Utc> {
+        let of_slot = self.0 + after;
+        if of_slot > now { of_slot } else { now + after }
+    }
+
     /// The calendar day of the slot in `time_zone`.
     pub fn day(self, time_zone: Tz) -> NaiveDate {
         self.0.with_timezone(&time_zone).date_naive()
@@ -81,6 +87,14 @@ mod tests {
     fn a_run_that_nobody_scheduled_has_the_minute_as_its_slot() {
         let now = "2026-11-20T02:00:59Z".parse().unwrap();
         assert_eq!(Slot::of_now(now).to_string(), "2026-11-20T02:00:00Z");
+    }
+
+    #[test]
+    fn a_deadline_counts_from_the_slot_and_for_an_old_slot_from_now() {
+        let slot: Slot = "2026-11-20T02:00:00Z".parse().unwrap();
+        let deadline = |now: &str| slot.deadline(TimeDelta::hours(23), now.parse().unwrap()).to_rfc3339();
+        assert_eq!(deadline("2026-11-20T02:00:05Z"), "2026-11-21T01:00:00+00:00");
+        assert_eq!(deadline("2026-11-25T12:00:00Z"), "2026-11-26T11:00:00+00:00");
     }
 
     #[test]

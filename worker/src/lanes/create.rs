@@ -34,7 +34,7 @@ impl Lanes {
             return Step::Finished(Outcome::AlreadyThere(snapshot.clone()));
         }
         loop {
-            if let Err(step) = self.turn(turn).await {
+            if let Err(step) = self.turn(turn, job).await {
                 return step;
             }
             match done.ec2.create_snapshot(&job.volume, &description(job), snapshot_tags(job)).await {

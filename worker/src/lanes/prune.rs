@@ -153,7 +153,7 @@ impl Lanes {
         pruned: &mut Pruned,
     ) -> Result<(), Undone> {
         loop {
-            self.turn(turn).await.map_err(Undone::Job)?;
+            self.turn(turn, job).await.map_err(Undone::Job)?;
             let why = match scene.look_again(job, turn, snapshot).await {
                 Ok(Now::Goes(why)) => why,
                 Ok(Now::Stays(why)) => {

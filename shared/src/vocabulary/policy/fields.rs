@@ -43,6 +43,18 @@ pub(super) struct Fields {
     map: Map<String, Value>,
 }
 
+/// `50m`, `23h`, `2d`.
+fn span(text: &str) -> Option<TimeDelta> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number = digits.parse::<u32>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    match unit {
+        "m" => TimeDelta::try_minutes(number.into()),
+        "h" => TimeDelta::try_hours(number.into()),
+        "d" => TimeDelta::try_days(number.into()),
+        _ => None,
+    }
+}
+
 /// Fields that every kind of policy has.
 const COMMON: [&str; 5] = ["regions", "accounts", "dry_run", "scheduled_time", "time"];
 
@@ -109,6 +121,16 @@ impl Fields {
         let value = self.required(name, ALLOWED)?;
         let text = value.as_str().filter(|text| is_tag_key(text) && text.trim() == *text);
         text.map(String::from).ok_or_else(|| self.refused(name, &value, ALLOWED))
+    }
+
+    /// How long a job is pursued. SQS keeps a message for at most 14 days:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+    pub(super) fn give_up_after(&mut self) -> Result<Option<TimeDelta>, Problem> {
+        const ALLOWED: &str = "minutes, hours or days such as `50m`, `23h`, `2d`; 10 minutes to 13 days";
+        let Some(value) = self.map.remove("give_up_after") else { return Ok(None) };
+        let read = value.as_str().and_then(span);
+        let read = read.filter(|span| (TimeDelta::minutes(10)..=TimeDelta::days(13)).contains(span));
+        read.map(Some).ok_or_else(|| self.refused("give_up_after", &value, ALLOWED))
     }
 
     pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Problem> {

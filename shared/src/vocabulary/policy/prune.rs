@@ -29,6 +29,8 @@ pub struct Prune {
     pub dry_run: bool,
     /// The run's slot.
     pub slot: Slot,
+    /// When the run was planned.
+    pub planned: DateTime<Utc>,
 }
 
 /// How many snapshots may expire in one run in one Region of one account, whichever is more. Where more would, none
@@ -93,6 +95,7 @@ impl Prune {
             },
             dry_run: fields.flag("dry_run")?.unwrap_or(false),
             slot: fields.slot(now)?,
+            planned: now,
         })
     }
 }

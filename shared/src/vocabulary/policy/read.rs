@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 
 use super::fields::{Fields, retain_rule, tag_match};
 use super::{Input, Policy, Prune, Retention};
+use crate::vocabulary::job::GIVE_UP_AFTER;
 use crate::vocabulary::problem::Problem;
-use crate::vocabulary::retain;
+use crate::vocabulary::retain::{self, RetainRule};
 use crate::vocabulary::selection::{AttachmentState, Resource, Selection, TagMatch};
 
 const POLICY: &str = "action, policy, select, retain, regions, accounts, time_zone, copy_tags, tags, dry_run, \
-     scheduled_time, time; or SnapshotKeyWord, regions, accounts, dry_run, scheduled_time, time";
+     give_up_after, scheduled_time, time; or SnapshotKeyWord, regions, accounts, dry_run, scheduled_time, time";
 const SELECT: &str = r#"an object such as {"tags": {"Backup": ["true"]}}"#;
 const OBJECT: &str = "a policy, a JSON object such as {\"action\": \"snapshot\", …}";
 const ACTION: &str = "\"snapshot\" or \"prune\"; `audit` is not built yet";
@@ -47,24 +48,34 @@ impl Policy {
     }
 
     fn of_policy(mut fields: Fields, now: DateTime<Utc>) -> Result<Self, Problem> {
-        fields.only(POLICY, &["action", "policy", "select", "retain", "time_zone", "copy_tags", "tags"])?;
+        fields.only(
+            POLICY,
+            &["action", "policy", "select", "retain", "time_zone", "copy_tags", "tags", "give_up_after"],
+        )?;
         match fields.required("action", ACTION)? {
             Value::String(action) if action == "snapshot" => {}
             other => return Err(fields.refused("action", &other, ACTION)),
         }
         let select = fields.required("select", SELECT)?;
         let retain = fields.required("retain", retain::ALLOWED)?;
+        let name = fields.name("policy")?;
+        let select = selection(&fields.path("select"), &select)?;
+        let retain = retain_rule(&fields.path("retain"), &retain)?;
+        let give_up_after = fields.give_up_after()?.unwrap_or_else(|| before_the_next_slot(&retain));
+        let slot = fields.slot(now)?;
         Ok(Self {
-            name: fields.name("policy")?,
-            select: selection(&fields.path("select"), &select)?,
-            retain: Retention::Rule(retain_rule(&fields.path("retain"), &retain)?),
+            name,
+            select,
+            retain: Retention::Rule(retain),
             regions: fields.regions()?,
             accounts: fields.accounts()?,
             time_zone: fields.time_zone()?,
             copy_tags: fields.flag("copy_tags")?.unwrap_or(true),
             tags: fields.snapshot_tags()?,
             dry_run: fields.flag("dry_run")?.unwrap_or(false),
-            slot: fields.slot(now)?,
+            slot,
+            planned: now,
+            give_up_at: slot.deadline(give_up_after, now),
         })
     }
 
@@ -73,6 +84,7 @@ impl Policy {
     fn of_keyword(mut fields: Fields, now: DateTime<Utc>) -> Result<Self, Problem> {
         fields.only("SnapshotKeyWord, regions, accounts, dry_run, scheduled_time, time", &["SnapshotKeyWord"])?;
         let keyword = fields.name("SnapshotKeyWord")?;
+        let slot = fields.slot(now)?;
         Ok(Self {
             select: Selection {
                 resource: Resource::Instance,
@@ -88,8 +100,19 @@ impl Policy {
             copy_tags: true,
             tags: BTreeMap::new(),
             dry_run: fields.flag("dry_run")?.unwrap_or(false),
-            slot: fields.slot(now)?,
+            slot,
+            planned: now,
+            give_up_at: slot.deadline(GIVE_UP_AFTER, now),
         })
+    }
+}
+
+/// A schedule does not tell its policy when it comes again. A rule that keeps hourly snapshots is of an hourly one; any
+/// other is taken for a daily one.
+fn before_the_next_slot(retain: &RetainRule) -> TimeDelta {
+    match retain.keeps_hourly() {
+        true => TimeDelta::minutes(55),
+        false => GIVE_UP_AFTER,
     }
 }
 
@@ -140,6 +163,19 @@ mod tests {
 
     fn now() -> DateTime<Utc> {
         "2026-11-20T02:00:42Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_run_gives_up_before_its_next_slot_unless_the_policy_says_when() {
+        let give_up_at = |field: &str, value: Value| {
+            let mut event = full();
+            event[field] = value;
+            event["scheduled_time"] = json!("2026-11-20T02:00:00Z");
+            Policy::parse(&event, now()).unwrap().give_up_at.to_rfc3339()
+        };
+        assert_eq!(give_up_at("retain", json!("7d")), "2026-11-21T01:00:00+00:00");
+        assert_eq!(give_up_at("retain", json!("hourly=24 daily=7")), "2026-11-20T02:55:00+00:00");
+        assert_eq!(give_up_at("give_up_after", json!("90m")), "2026-11-20T03:30:00+00:00");
     }
 
     fn full() -> Value {
@@ -267,6 +303,12 @@ mod tests {
         check(with("accounts", json!(["self", "self"])), "accounts[1]", "each account once");
         check(with("time_zone", json!("Zurich")), "time_zone", "Europe/Zurich");
         check(with("time_zone", json!("+01:00")), "time_zone", "IANA");
+        check(with("give_up_after", json!("soon")), "give_up_after", "is \"soon\"; allowed: minutes, hours or days");
+        check(with("give_up_after", json!("9m")), "give_up_after", "10 minutes");
+        check(with("give_up_after", json!("14d")), "give_up_after", "13 days");
+        check(with("give_up_after", json!("+1h")), "give_up_after", "`23h`");
+        check(with("give_up_after", json!("é")), "give_up_after", "`23h`");
+        check(with("give_up_after", json!(60)), "give_up_after", "`23h`");
         check(with("copy_tags", json!("yes")), "copy_tags", "true or false");
         check(with("tags", json!(["Interval"])), "tags", "at most 35");
         check(with("tags", json!({"aws:x": "y"})), "tags.aws:x", "aws:");
