@@ -14,6 +14,7 @@ mod prune;
 mod run;
 mod show;
 mod table;
+mod work;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Command {
     Run(run::Options),
     /// Show what no rule keeps, snapshot by snapshot with the reasons, and delete it when told to.
     Prune(prune::Options),
+    /// Work through the jobs queue from here, without Lambda.
+    Work(work::Options),
     /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
     Explain(explain::Options),
 }
@@ -61,9 +64,9 @@ enum Error {
 }
 
 impl Options {
-    /// Whether logs are wanted.
+    /// Whether logs are wanted: asked for, or all that there is to see.
     pub fn verbose(&self) -> bool {
-        self.verbose
+        self.verbose || matches!(self.command, Command::Work(_))
     }
 
     /// Does what was asked for, and says how it ended.
@@ -74,6 +77,7 @@ impl Options {
             Command::Run(options) => options.run().await,
             Command::Prune(options) => options.run().await,
             Command::Explain(options) => options.run().await,
+            Command::Work(options) => options.run().await,
         };
         let (code, error) = match result {
             Ok(code) => return ExitCode::from(code),
