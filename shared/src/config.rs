@@ -1,5 +1,7 @@
 //! The configuration of each program: the only place that reads the environment.
 
+use chrono::TimeDelta;
+
 use crate::rules::fate::Patience;
 use crate::vocabulary::policy::Regions;
 use crate::vocabulary::problem::Problem;
@@ -44,6 +46,22 @@ pub struct Lanes {
 pub struct Notifier {
     /// `SNAPKEEP_TOPIC_ARN`: where alerts go.
     pub topic_arn: String,
+    /// `SNAPKEEP_REPORTS_QUEUE_URL`: the standard queue that it is fed from. Left out, it tells what Lambda hands it
+    /// and no more, so that many reports are many mails.
+    pub reports_queue_url: Option<String>,
+    /// `SNAPKEEP_ALERT_INTERVAL`: in so many seconds, one message about a policy and no more; 300 unless it says so.
+    pub interval: TimeDelta,
+}
+
+/// What `snapkeep dlq` needs to know.
+#[derive(Debug, Clone)]
+pub struct DeadLetters {
+    /// `SNAPKEEP_DLQ_URL`: the FIFO dead-letter queue.
+    pub dlq_url: String,
+    /// `SNAPKEEP_REPORTS_QUEUE_URL`, where it is set: the standard queue that the notifier reads.
+    pub reports_queue_url: Option<String>,
+    /// Who asks, as the operating system says.
+    pub by: String,
 }
 
 impl Planner {
@@ -108,11 +126,41 @@ impl Notifier {
     fn read(var: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
         const ALLOWED: &str = "the ARN of an SNS topic such as arn:aws:sns:eu-central-1:123456789012:snapkeep";
         let topic_arn = required(var, "SNAPKEEP_TOPIC_ARN", ALLOWED)?;
-        match topic_arn.starts_with("arn:") && topic_arn.contains(":sns:") {
-            true => Ok(Self { topic_arn }),
-            false => Err(Problem::value("SNAPKEEP_TOPIC_ARN", &topic_arn, ALLOWED)),
+        if !(topic_arn.starts_with("arn:") && topic_arn.contains(":sns:")) {
+            return Err(Problem::value("SNAPKEEP_TOPIC_ARN", &topic_arn, ALLOWED));
         }
+        let reports = "SNAPKEEP_REPORTS_QUEUE_URL";
+        let reports_queue_url = var(reports).map(|_| queue_url(var, reports, false)).transpose()?;
+        Ok(Self { topic_arn, reports_queue_url, interval: alert_interval(var)? })
     }
+
+    /// Five minutes.
+    pub const INTERVAL: TimeDelta = TimeDelta::minutes(5);
+}
+
+impl DeadLetters {
+    /// Reads the environment; `dlq_url`, where a person has typed it, goes before it.
+    pub fn from_env(dlq_url: Option<&str>) -> Result<Self, Problem> {
+        Self::read(dlq_url, &var)
+    }
+
+    fn read(dlq_url: Option<&str>, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
+        let dlq_url = match dlq_url {
+            Some(url) => queue_url(&|_| Some(url.into()), "--queue-url", true)?,
+            None => queue_url(var, "SNAPKEEP_DLQ_URL", true)?,
+        };
+        const REPORTS: &str = "SNAPKEEP_REPORTS_QUEUE_URL";
+        Ok(Self {
+            dlq_url,
+            reports_queue_url: var(REPORTS).map(|_| queue_url(var, REPORTS, false)).transpose()?,
+            by: ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| var(name)).unwrap_or("unknown".into()),
+        })
+    }
+}
+
+/// `SNAPKEEP_JOBS_QUEUE_URL`: where dead letters are sent back to.
+pub fn jobs_queue_url_from_env() -> Result<String, Problem> {
+    queue_url(&var, "SNAPKEEP_JOBS_QUEUE_URL", true)
 }
 
 /// The Regions of the environment: `SNAPKEEP_REGIONS`, else `REGIONS`, else the one that it runs in.
@@ -153,6 +201,14 @@ fn max_attempts(var: &dyn Fn(&str) -> Option<String>) -> Result<u32, Problem> {
     let Some(text) = var(NAME) else { return Ok(Lanes::default().patience.max_attempts) };
     let attempts = text.trim().parse().ok().filter(|attempts| (1..=MOST).contains(attempts));
     attempts.ok_or_else(|| Problem::value(NAME, &text, "1 to 7"))
+}
+
+/// An hour at the most: what was told when is kept in memory, and Lambda keeps no function for much longer.
+fn alert_interval(var: &dyn Fn(&str) -> Option<String>) -> Result<TimeDelta, Problem> {
+    const NAME: &str = "SNAPKEEP_ALERT_INTERVAL";
+    let Some(text) = var(NAME) else { return Ok(Notifier::INTERVAL) };
+    let seconds = text.trim().parse().ok().filter(|seconds| (1..=3600).contains(seconds));
+    seconds.map(TimeDelta::seconds).ok_or_else(|| Problem::value(NAME, &text, "seconds, 1 to 3600, such as 300"))
 }
 
 fn required(var: &dyn Fn(&str) -> Option<String>, name: &str, allowed: &str) -> Result<String, Problem> {
@@ -213,6 +269,40 @@ mod tests {
             assert_eq!(problem.field, name);
             assert!(problem.allowed.contains(allowed), "{problem}");
         }
+    }
+
+    #[test]
+    fn the_dead_letter_queue_that_a_person_types_goes_before_that_of_the_environment() {
+        const SET: [(&str, &str); 2] = [("SNAPKEEP_DLQ_URL", "https://example.com/dlq.fifo"), ("USER", "eve")];
+        let config = DeadLetters::read(None, &env(&SET)).unwrap();
+        assert_eq!((config.dlq_url.as_str(), config.by.as_str()), (SET[0].1, "eve"));
+        assert_eq!(config.reports_queue_url, None, "without a notifier nobody is told");
+        let config = DeadLetters::read(Some("https://example.com/other.fifo"), &env(&SET)).unwrap();
+        assert_eq!(config.dlq_url, "https://example.com/other.fifo");
+        assert_eq!(DeadLetters::read(Some("other"), &env(&SET)).unwrap_err().field, "--queue-url");
+        assert_eq!(DeadLetters::read(None, &env(&[])).unwrap_err().field, "SNAPKEEP_DLQ_URL");
+    }
+
+    #[test]
+    fn the_notifier_is_quiet_for_five_minutes_and_needs_no_queue() {
+        const ARN: (&str, &str) = ("SNAPKEEP_TOPIC_ARN", "arn:aws:sns:eu-central-1:123456789012:snapkeep");
+        let read = |pairs: &'static [(&'static str, &'static str)]| Notifier::read(&env(pairs));
+        let config = read(&[ARN]).unwrap();
+        assert_eq!((config.reports_queue_url, config.interval), (None, TimeDelta::seconds(300)));
+        let config = read(&[ARN, QUEUES[2], ("SNAPKEEP_ALERT_INTERVAL", "60")]).unwrap();
+        assert_eq!((config.reports_queue_url.as_deref(), config.interval), (Some(QUEUES[2].1), TimeDelta::seconds(60)));
+        let refused = |pairs| read(pairs).unwrap_err().field;
+        assert_eq!(refused(&[]), "SNAPKEEP_TOPIC_ARN");
+        assert_eq!(refused(&[("SNAPKEEP_TOPIC_ARN", "snapkeep")]), "SNAPKEEP_TOPIC_ARN");
+        assert_eq!(refused(&[ARN, ("SNAPKEEP_ALERT_INTERVAL", "0")]), "SNAPKEEP_ALERT_INTERVAL");
+        assert_eq!(refused(&[ARN, ("SNAPKEEP_ALERT_INTERVAL", "5m")]), "SNAPKEEP_ALERT_INTERVAL");
+        let fifo = "https://sqs.eu-central-1.amazonaws.com/123456789012/reports.fifo";
+        let problem = Notifier::read(&|name: &str| match name {
+            "SNAPKEEP_TOPIC_ARN" => Some(ARN.1.into()),
+            "SNAPKEEP_REPORTS_QUEUE_URL" => Some(fifo.into()),
+            _ => None,
+        });
+        assert!(problem.unwrap_err().allowed.contains("does not end in .fifo"));
     }
 
     #[test]

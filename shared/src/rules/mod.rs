@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod fate;
 pub mod forecast;
 pub mod hold;
+pub mod need;
 pub mod pace;
 pub mod retain_rule;
 pub mod retention;
