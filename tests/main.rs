@@ -10,12 +10,14 @@ mod counting_queue;
 mod emulator;
 mod hostile;
 mod lambda;
+mod proxy;
 mod python;
 mod stack;
 mod typed;
 
 mod backup;
 mod boto3;
+mod chaos;
 mod cli;
 mod crosscheck;
 mod ec2;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use serde_json::{Value, json};
 use simulator::server::Server;
 use simulator::world::World;
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::emulator::Emulator;
 use crate::lambda::Function;
+use crate::proxy::Proxy;
 
 pub(crate) const ACCOUNT: &str = "123456789012";
 const HOME: &str = "eu-central-1";
@@ -25,6 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Stack {
     pub simulator: Server,
+    /// Between the functions and SQS. The stack itself goes past it.
+    pub proxy: Proxy,
     pub planner: Function,
     pub queues: Queues,
     others: Vec<(&'static str, Arc<Function>)>,
@@ -65,8 +68,10 @@ impl Stack {
         let queues = create_queues(&sqs).await;
         let topic_arn = create_topic(&aws_sdk_sns::Client::new(&config), &sqs, &queues.inbox).await;
 
+        let proxy = Proxy::start(&emulator.url).await;
         let mut environment = environment(&emulator.url, &simulator.url);
         environment.extend([
+            ("AWS_ENDPOINT_URL_SQS", proxy.url.clone()),
             ("SNAPKEEP_JOBS_QUEUE_URL", queues.jobs.clone()),
             ("SNAPKEEP_DLQ_URL", queues.dlq.clone()),
             ("SNAPKEEP_REPORTS_QUEUE_URL", queues.reports.clone()),
@@ -80,6 +85,7 @@ impl Stack {
         let mappings = vec![map(&sqs, &queues.reports, notifier)];
         let mut stack = Self {
             simulator,
+            proxy,
             planner,
             queues,
             others,
@@ -266,37 +272,62 @@ async fn create_topic(sns: &aws_sdk_sns::Client, sqs: &aws_sdk_sqs::Client, inbo
     topic
 }
 
-/// An event source mapping with partial batch responses: receives ten messages, invokes the function, and deletes what
-/// the function does not give back. If the whole invocation fails, nothing is deleted.
 fn map(sqs: &aws_sdk_sqs::Client, queue: &str, function: Arc<Function>) -> JoinHandle<()> {
-    let (sqs, queue) = (sqs.clone(), String::from(queue));
+    let mapping = Mapping { sqs: sqs.clone(), queue: queue.into() };
     tokio::spawn(async move {
         loop {
-            let request = sqs
-                .receive_message()
-                .queue_url(&queue)
-                .max_number_of_messages(10)
-                .wait_time_seconds(1)
-                .message_attribute_names("All")
-                .message_system_attribute_names(MessageSystemAttributeName::All);
-            let messages = request.send().await.unwrap().messages.unwrap_or_default();
+            let messages = mapping.receive().await;
             if messages.is_empty() {
                 continue;
             }
-            let event = json!({"Records": messages.iter().map(record).collect::<Vec<_>>()});
-            let Ok(answer) = function.invoke(event).await else { continue };
-            let failed = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
-            let failed: BTreeSet<String> =
-                failed.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().into()).collect();
-            for message in messages.iter().filter(|message| !failed.contains(message.message_id.as_deref().unwrap())) {
-                let handle = message.receipt_handle.as_deref().unwrap();
-                sqs.delete_message().queue_url(&queue).receipt_handle(handle).send().await.unwrap();
+            if let Ok(answer) = function.invoke(event(&messages)).await {
+                mapping.settle(&messages, &answer).await;
             }
         }
     })
 }
 
-fn record(message: &aws_sdk_sqs::types::Message) -> Value {
+/// An event source mapping with partial batch responses: receives ten messages, invokes the function, and deletes what
+/// the function does not give back. If the whole invocation fails, nothing is deleted. A call of SQS that fails is no
+/// end: what was not received or deleted comes again.
+#[derive(Debug, Clone)]
+pub(crate) struct Mapping {
+    pub sqs: aws_sdk_sqs::Client,
+    pub queue: String,
+}
+
+impl Mapping {
+    /// Up to ten messages; none where none came within a second, or SQS did not answer.
+    pub async fn receive(&self) -> Vec<Message> {
+        let request = self
+            .sqs
+            .receive_message()
+            .queue_url(&self.queue)
+            .max_number_of_messages(10)
+            .wait_time_seconds(1)
+            .message_attribute_names("All")
+            .message_system_attribute_names(MessageSystemAttributeName::All);
+        request.send().await.ok().and_then(|answer| answer.messages).unwrap_or_default()
+    }
+
+    /// Deletes what the function's answer does not give back.
+    pub async fn settle(&self, messages: &[Message], answer: &Value) {
+        let failed = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
+        let failed: BTreeSet<String> =
+            failed.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().into()).collect();
+        for message in messages.iter().filter(|message| !failed.contains(message.message_id.as_deref().unwrap())) {
+            let handle = message.receipt_handle.as_deref().unwrap();
+            let _ = self.sqs.delete_message().queue_url(&self.queue).receipt_handle(handle).send().await;
+        }
+    }
+}
+
+/// The event that a function is invoked with.
+pub(crate) fn event(messages: &[Message]) -> Value {
+    json!({"Records": messages.iter().map(record).collect::<Vec<_>>()})
+}
+
+fn record(message: &Message) -> Value {
     let attributes =
         message.attributes.iter().flatten().map(|(name, value)| (String::from(name.as_str()), json!(value)));
     json!({

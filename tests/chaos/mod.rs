@@ -1,0 +1,3 @@
+//! What happens when everything that can go wrong does.
+
+mod troubles;

@@ -1,0 +1,333 @@
+//! Between the functions and SQS: every call goes through, until something is to go wrong with it.
+//!
+//! What goes wrong is a rule ([`Proxy::fail`]) or chance ([`Proxy::chaos`], [`Proxy::double`]). Chance depends on the
+//! seed, the action, the queue and how often the two were called together so far, so that a run is as repeatable as the
+//! order of its calls is.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::State;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
+use futures::stream;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A proxy in front of an emulator. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub url: String,
+    wire: Arc<Wire>,
+    task: JoinHandle<()>,
+}
+
+/// What a proxy has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Calls that came.
+    pub calls: u64,
+    /// Calls with which something went wrong: refused, cut, or answered late.
+    pub troubled: u64,
+    /// Messages that were sent a second time.
+    pub doubled: u64,
+}
+
+#[derive(Debug)]
+struct Wire {
+    upstream: String,
+    client: Client<HttpConnector, Body>,
+    mood: Mutex<Mood>,
+    calls: AtomicU64,
+    troubled: AtomicU64,
+    doubled: AtomicU64,
+}
+
+/// What is to go wrong.
+#[derive(Debug, Default)]
+struct Mood {
+    rules: Vec<Rule>,
+    seed: u64,
+    share: f64,
+    double: f64,
+    /// How often an action was called on a queue.
+    called: HashMap<(String, String), u64>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    action: String,
+    queue: String,
+    code: String,
+    times: usize,
+}
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, PartialEq)]
+enum Trouble {
+    /// Answered with this code, and nothing is done.
+    Refused(String),
+    /// The connection is cut before anything is done.
+    Cut,
+    /// It is done, and the connection is cut before the answer.
+    AnswerLost,
+    /// Done later.
+    Late(Duration),
+}
+
+/// A call of SQS, as far as the proxy reads it.
+struct Call {
+    action: String,
+    body: Value,
+}
+
+impl Proxy {
+    /// A proxy in front of `upstream` that lets everything through.
+    pub async fn start(upstream: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        // A connection that the emulator closes while it is idle would be a fault that nobody has asked for.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+        let wire = Arc::new(Wire {
+            upstream: upstream.into(),
+            client,
+            mood: Mutex::default(),
+            calls: AtomicU64::default(),
+            troubled: AtomicU64::default(),
+            doubled: AtomicU64::default(),
+        });
+        let app = Router::new().fallback(pass).with_state(Arc::clone(&wire));
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, wire, task }
+    }
+
+    /// The next `times` calls of `action` to a queue whose URL contains `queue` are answered with `code`, and nothing is
+    /// done. The status is 500 or 503 for the codes of a service that fails, and 400 for all others.
+    pub fn fail(&self, action: &str, queue: &str, code: &str, times: usize) {
+        let rule = Rule { action: action.into(), queue: queue.into(), code: code.into(), times };
+        self.wire.mood.lock().unwrap().rules.push(rule);
+    }
+
+    #[expect(dead_code, reason = "the story of chaos is being written")]
+    /// From now on a `share` of all calls goes wrong, in one way or another; none with a share of 0.
+    pub fn chaos(&self, seed: u64, share: f64) {
+        let mut mood = self.wire.mood.lock().unwrap();
+        (mood.seed, mood.share) = (seed, share);
+    }
+
+    #[expect(dead_code, reason = "the story of chaos is being written")]
+    /// From now on a `share` of the messages that are sent to jobs queues is sent once more, as messages that SQS cannot
+    /// know: with another deduplication id, and every second one outside its group.
+    pub fn double(&self, share: f64) {
+        self.wire.mood.lock().unwrap().double = share;
+    }
+
+    pub fn counts(&self) -> Counts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let Wire { calls, troubled, doubled, .. } = self.wire.as_ref();
+        Counts { calls: read(calls), troubled: read(troubled), doubled: read(doubled) }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn pass(
+    State(wire): State<Arc<Wire>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    wire.calls.fetch_add(1, Ordering::Relaxed);
+    let call = Call::read(&headers, &body);
+    let (trouble, doubles) = call.as_ref().map(|call| wire.mood.lock().unwrap().strike(call)).unwrap_or_default();
+    wire.troubled.fetch_add(trouble.is_some().into(), Ordering::Relaxed);
+    match &trouble {
+        Some(Trouble::Refused(code)) => return refused(code),
+        Some(Trouble::Cut) => return cut(),
+        Some(Trouble::Late(time)) => tokio::time::sleep(*time).await,
+        Some(Trouble::AnswerLost) | None => {}
+    }
+    let answer = wire.forward(method, &uri, &headers, body).await;
+    for double in doubles {
+        wire.send_again(&uri, &headers, &double).await;
+    }
+    match answer {
+        Some(answer) if trouble != Some(Trouble::AnswerLost) => answer,
+        _ => cut(),
+    }
+}
+
+impl Wire {
+    /// The upstream's answer, read whole; none where it does not answer.
+    async fn forward(&self, method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Option<Response<Body>> {
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let mut request = Request::new(Body::from(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = format!("{}{path}", self.upstream).parse().unwrap();
+        *request.headers_mut() = end_to_end(headers);
+        let answer = self.client.request(request).await.ok()?;
+        let (head, body) = answer.into_parts();
+        let body = to_bytes(Body::new(body), usize::MAX).await.ok()?;
+        let mut answer = Response::new(Body::from(body));
+        *answer.status_mut() = head.status;
+        *answer.headers_mut() = end_to_end(&head.headers);
+        Some(answer)
+    }
+
+    async fn send_again(&self, uri: &Uri, headers: &HeaderMap, message: &Value) {
+        let mut headers = headers.clone();
+        headers.insert("x-amz-target", "AmazonSQS.SendMessage".parse().unwrap());
+        let body = Bytes::from(message.to_string());
+        if self.forward(Method::POST, uri, &headers, body).await.is_some_and(|answer| answer.status().is_success()) {
+            self.doubled.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The headers that are not about one connection: <https://www.rfc-editor.org/rfc/rfc9110#name-connection>
+fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+    const OF_A_CONNECTION: [&str; 4] = ["connection", "content-length", "transfer-encoding", "keep-alive"];
+    let is_end_to_end = |name: &HeaderName| !OF_A_CONNECTION.contains(&name.as_str());
+    let headers = headers.iter().filter(|(name, _)| is_end_to_end(name));
+    headers.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+impl Call {
+    /// SQS speaks JSON, and names the action in a header:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html>
+    fn read(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+        let action = headers.get("x-amz-target")?.to_str().ok()?.strip_prefix("AmazonSQS.")?;
+        Some(Self { action: action.into(), body: serde_json::from_slice(body).ok()? })
+    }
+
+    fn queue(&self) -> &str {
+        self.body["QueueUrl"].as_str().unwrap_or_default()
+    }
+
+    /// The messages that it sends, each as a call of its own.
+    fn messages(&self) -> Vec<Value> {
+        let sends = |body: &Value| {
+            json!({"QueueUrl": self.queue(), "MessageBody": body["MessageBody"],
+            "MessageGroupId": body["MessageGroupId"], "MessageDeduplicationId": body["MessageDeduplicationId"]})
+        };
+        match self.action.as_str() {
+            "SendMessage" => vec![sends(&self.body)],
+            "SendMessageBatch" => self.body["Entries"].as_array().unwrap().iter().map(sends).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Mood {
+    /// What goes wrong with this call, and the messages that are sent a second time.
+    fn strike(&mut self, call: &Call) -> (Option<Trouble>, Vec<Value>) {
+        let key = (call.action.clone(), call.queue().into());
+        let number = *self.called.entry(key).and_modify(|number| *number += 1).or_insert(1);
+        let mut chance = Chance::of(self.seed, &[&call.action, call.queue()], number);
+        let trouble = self.rule(call).or_else(|| (chance.draw() < self.share).then(|| Trouble::draw(&mut chance)));
+        let messages = if call.queue().contains("jobs") { call.messages() } else { Vec::new() };
+        let mut doubles = Vec::new();
+        for message in messages {
+            if chance.draw() < self.double {
+                doubles.push(double(message, number, chance.draw() < 0.5));
+            }
+        }
+        (trouble, doubles)
+    }
+
+    fn rule(&mut self, call: &Call) -> Option<Trouble> {
+        let is_it =
+            |rule: &&mut Rule| rule.times > 0 && rule.action == call.action && call.queue().contains(&rule.queue);
+        let rule = self.rules.iter_mut().find(is_it)?;
+        rule.times -= 1;
+        Some(Trouble::Refused(rule.code.clone()))
+    }
+}
+
+/// The message as one that SQS does not know.
+fn double(mut message: Value, number: u64, is_outside_its_group: bool) -> Value {
+    let known = message["MessageDeduplicationId"].as_str().unwrap_or_default();
+    let unknown = format!("{known}-{number}-double");
+    if is_outside_its_group {
+        message["MessageGroupId"] = json!(unknown);
+    }
+    message["MessageDeduplicationId"] = json!(unknown);
+    message
+}
+
+impl Trouble {
+    fn draw(chance: &mut Chance) -> Self {
+        match chance.draw() {
+            kind if kind < 0.15 => Self::Refused("InternalError".into()),
+            kind if kind < 0.30 => Self::Refused("ServiceUnavailable".into()),
+            kind if kind < 0.45 => Self::Refused("RequestThrottled".into()),
+            kind if kind < 0.60 => Self::Cut,
+            kind if kind < 0.80 => Self::AnswerLost,
+            _ => Self::Late(Duration::from_secs_f64(0.1 + 2.0 * chance.draw())),
+        }
+    }
+}
+
+/// Numbers from 0 to 1 that are the same in each run.
+#[derive(Debug, Clone)]
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    /// The numbers of the `number`th thing that these words name.
+    pub fn of(seed: u64, words: &[&str], number: u64) -> Self {
+        let words = words.iter().flat_map(|word| word.bytes());
+        Self(words.fold(mixed(seed), |bits, byte| mixed(bits ^ u64::from(byte))) ^ mixed(number))
+    }
+
+    pub fn draw(&mut self) -> f64 {
+        self.0 = mixed(self.0);
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+        let unit = (self.0 >> 11) as f64 / (1_u64 << 53) as f64;
+        unit
+    }
+}
+
+/// splitmix64: <https://prng.di.unimi.it/splitmix64.c>
+fn mixed(bits: u64) -> u64 {
+    let bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// An error as SQS writes it: SDKs take the code from the header, if it is there.
+/// <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait>
+fn refused(code: &str) -> Response<Body> {
+    let (status, fault) = match code {
+        "InternalError" | "InternalFailure" => (500, "Receiver"),
+        "ServiceUnavailable" | "Unavailable" => (503, "Receiver"),
+        _ => (400, "Sender"),
+    };
+    let body = json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": "refused on purpose"});
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amzn-query-error", format!("{code};{fault}"))
+        .header("x-amzn-requestid", "00000000-0000-0000-0000-000000000000")
+        .body(Body::from(body.to_string()))
+        .unwrap()
+}
+
+/// No answer: the head of an answer leaves only with its body, and this one breaks before.
+fn cut() -> Response<Body> {
+    let broken = async { Err::<Bytes, _>(std::io::Error::other("cut on purpose")) };
+    Response::new(Body::from_stream(stream::once(broken)))
+}
