@@ -3,6 +3,7 @@
 //! One file for each command; `in_process` is what stands in the place of SQS when no stack is deployed.
 
 mod demo;
+mod dlq;
 pub mod exit;
 mod explain;
 mod in_process;
@@ -47,6 +48,8 @@ enum Command {
     Work(work::Options),
     /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
     Explain(explain::Options),
+    /// Look at dead letters: what failed for good, why, whether it is still needed; send it again, or drop it.
+    Dlq(dlq::Options),
 }
 
 /// Why a command did not do what was asked.
@@ -77,6 +80,7 @@ impl Options {
             Command::Run(options) => options.run().await,
             Command::Prune(options) => options.run().await,
             Command::Explain(options) => options.run().await,
+            Command::Dlq(options) => options.run().await,
             Command::Work(options) => options.run().await,
         };
         let (code, error) = match result {

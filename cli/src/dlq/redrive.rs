@@ -1,0 +1,202 @@
+//! `snapkeep dlq redrive`: what is still needed goes back to the jobs queue.
+//!
+//! A letter is sent first and deleted then, so that it is never nowhere. What was sent and not deleted may be sent again:
+//! within five minutes SQS takes it for the same message, and later the worker finds the snapshot that is there.
+
+mod sending;
+
+use chrono::TimeDelta;
+use clap::Args;
+use serde_json::json;
+use shared::config;
+use shared::rules::need::Need;
+use shared::vocabulary::class::Class;
+
+use self::sending::{Done, Sending};
+use super::ask::confirmed;
+use super::filters::Filters;
+use super::letter::Letter;
+use super::list::heading;
+use super::mailbox::{AHEAD, HIDDEN};
+use super::needs::{Now, needs};
+use super::preview::{Choice, chosen, preview, preview_json};
+use super::text::{ago, letters};
+use super::{Source, usage};
+use crate::plan::Output;
+use crate::show::show;
+use crate::{Error, exit};
+
+/// Send what is still needed back to the jobs queue, slowly, after a look.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    source: Source,
+    #[command(flatten)]
+    filters: Filters,
+    /// Also what is not needed any more, what EC2 could not be asked about, and poison.
+    #[arg(long)]
+    all: bool,
+    /// No more than so many, the oldest first.
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+    /// So many a second.
+    #[arg(long, value_name = "PER SECOND", default_value_t = 20.0, value_parser = rate)]
+    rate: f64,
+    /// Only show.
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    /// Do it without asking.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Options {
+    pub async fn run(self) -> Result<u8, Error> {
+        let jobs_queue_url = config::jobs_queue_url_from_env().map_err(usage)?;
+        if self.source.output == Output::Json && !self.yes && !self.dry_run {
+            return Err(Error::Usage("nothing was sent: with --output json say --dry-run, or --yes".into()));
+        }
+        let desk = self.source.open().await?;
+        let jobs = desk.aws.queue(&jobs_queue_url);
+        let mut found = desk.find(&self.filters).await?;
+        let heading = heading(&desk, &found, super::causes::causes(&found.letters).len());
+        let all = needs(&desk.aws, std::mem::take(&mut found.letters), desk.now).await;
+        let choices = self.choose(all);
+        let count = chosen(&choices).count();
+        let plan = json!({"to_send": count, "preview": preview_json(&choices), "notes": found.notes});
+
+        if self.source.output == Output::Table {
+            let mut parts = vec![heading, String::new()];
+            if !choices.is_empty() {
+                parts.extend([preview(&choices, "is sent again"), String::new()]);
+            }
+            parts.extend(found.notes());
+            parts.push(self.told(count, jobs.name()));
+            show(&parts.join("\n"));
+        }
+        if self.dry_run || count == 0 {
+            if self.source.output == Output::Json {
+                show(&json!({"dry_run": self.dry_run, "plan": plan, "result": Done::default().json()}).to_string());
+            }
+            return Ok(exit::DONE);
+        }
+        if !self.yes && !confirmed(&format!("Send {} again?", letters(count)), &desk.mailbox.stop).await? {
+            eprintln!("Nothing was sent.");
+            return Ok(exit::DONE);
+        }
+        let wanted = chosen(&choices).map(|choice| choice.letter.message.id.clone()).collect();
+        let mut sending = Sending::new(&desk.mailbox, &jobs, wanted, self.rate, desk.now);
+        let ended = desk.mailbox.pass(self.hidden(count), async |batch| sending.take(batch).await).await;
+        let done = sending.end(ended);
+        match self.source.output {
+            Output::Json => show(&json!({"dry_run": false, "plan": plan, "result": done.json()}).to_string()),
+            Output::Table => show(&done.text(count, &desk.mailbox.stop)),
+        }
+        Ok(done.exit_code(count))
+    }
+
+    /// Which of them go, the oldest first.
+    fn choose(&self, all: Vec<(Letter, Now)>) -> Vec<Choice> {
+        let mut room = self.limit.unwrap_or(usize::MAX);
+        let choices = all.into_iter().map(|(letter, now)| {
+            let left = if self.all { None } else { left_out(&letter, &now, self.filters.is_pointed()) };
+            let left = left.or_else(|| (room == 0).then_some("beyond --limit"));
+            room -= usize::from(left.is_none());
+            Choice { letter, now, left }
+        });
+        choices.collect()
+    }
+
+    /// Letters that wait for their turn stay hidden until then, and so do those that are left out, or they would be
+    /// read again and again.
+    fn hidden(&self, count: usize) -> TimeDelta {
+        HIDDEN + time_for(count + AHEAD, self.rate)
+    }
+
+    fn told(&self, count: usize, queue: &str) -> String {
+        match count {
+            0 => "Nothing is to be sent again.".into(),
+            count => format!(
+                "{} to send to {queue}, {} a second, which takes about {}",
+                letters(count),
+                self.rate,
+                ago(time_for(count, self.rate))
+            ),
+        }
+    }
+}
+
+/// Why a letter is not sent again, unless a person says `--all`. What cannot be read has no need that could be found out:
+/// a person who points at it knows better.
+fn left_out(letter: &Letter, now: &Now, is_pointed: bool) -> Option<&'static str> {
+    match now {
+        _ if letter.cause.class == Class::Poison && !is_pointed => {
+            Some("it would fail again; look with show, then name it by --class, --code or --job")
+        }
+        Now::Known(Need::Needed(_)) => None,
+        Now::Unknown(_) if letter.job.is_err() => None,
+        Now::Unknown(_) => Some("EC2 could not be asked about it; --all sends it"),
+        Now::Known(Need::BackedUp(_)) => Some("there is a snapshot since"),
+        Now::Known(Need::UnderWay(_)) => Some("a snapshot is being made"),
+        Now::Known(Need::Gone(_)) => Some("the volume is gone"),
+        Now::Known(Need::Done(_)) => Some("there is nothing to prune any more"),
+    }
+}
+
+fn time_for(count: usize, rate: f64) -> TimeDelta {
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "seconds of hours")]
+    TimeDelta::seconds((count as f64 / rate).ceil() as i64)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.1..=300.0).contains(rate));
+    rate.ok_or_else(|| "messages a second, 0.1 to 300: a FIFO queue takes no more".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::letter::tests::{JOB, letter};
+    use super::*;
+
+    fn options(filters: Filters, all: bool, limit: Option<usize>) -> Options {
+        let source = Source { queue_url: None, output: Output::Table };
+        Options { source, filters, all, limit, rate: 20.0, dry_run: false, yes: false }
+    }
+
+    /// Needed, backed up since, not to be asked about, killing workers though needed, and unreadable.
+    fn letters() -> Vec<(Letter, Now)> {
+        let known = |need: fn(String) -> Need| Now::Known(need("why".into()));
+        let written = |id| letter(id, JOB, &[("ErrorCode", "TagLimitExceeded")]);
+        vec![
+            (written("m-1"), known(Need::Needed)),
+            (written("m-2"), known(Need::BackedUp)),
+            (written("m-3"), Now::Unknown("no answer".into())),
+            (letter("m-4", JOB, &[]), known(Need::Needed)),
+            (letter("m-5", "hello", &[]), Now::Unknown("the body cannot be read".into())),
+            (written("m-6"), known(Need::Needed)),
+        ]
+    }
+
+    fn check(options: Options, expected: &str) {
+        let choices = options.choose(letters());
+        let ids: Vec<&str> = chosen(&choices).map(|choice| choice.letter.message.id.as_str()).collect();
+        assert_eq!(ids.join(" "), expected);
+    }
+
+    #[test]
+    fn what_is_needed_goes_and_poison_only_when_it_is_pointed_at() {
+        check(options(Filters::default(), false, None), "m-1 m-6");
+        check(options(Filters::one("j-1"), false, None), "m-1 m-4 m-5 m-6");
+        check(options(Filters::default(), true, None), "m-1 m-2 m-3 m-4 m-5 m-6");
+        check(options(Filters::default(), false, Some(1)), "m-1");
+        check(options(Filters::default(), true, Some(3)), "m-1 m-2 m-3");
+        check(options(Filters::default(), false, Some(0)), "");
+    }
+
+    #[test]
+    fn letters_stay_hidden_for_as_long_as_they_may_wait_for_their_turn() {
+        let slow = Options { rate: 0.1, ..options(Filters::default(), false, None) };
+        assert!(slow.hidden(1000) > TimeDelta::seconds(10_000) + HIDDEN);
+        assert!(options(Filters::default(), false, None).hidden(100) < TimeDelta::minutes(6));
+    }
+}
