@@ -1,7 +1,7 @@
 //! When snapshots will go, if backups come as they have come so far.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -71,7 +71,13 @@ fn coming(case: &Case<'_>, snapshots: &[Snapshot]) -> Vec<Coming> {
 /// The middle one of the last gaps after the newest, and not in the past.
 fn next_of(case: &Case<'_>, mut snapshots: Vec<&Snapshot>) -> Option<Coming> {
     snapshots.sort_by_key(|snapshot| Reverse(snapshot.started));
-    let starts: Vec<DateTime<Utc>> = snapshots.iter().filter_map(|snapshot| snapshot.started).take(GAPS + 1).collect();
+    // What a job has taken twice is one backup.
+    let mut jobs = HashSet::new();
+    let starts = snapshots.iter().copied().filter_map(|snapshot| {
+        let is_another = snapshot.tags.get(tag::JOB).is_none_or(|job| jobs.insert(job));
+        snapshot.started.filter(|_| is_another)
+    });
+    let starts: Vec<DateTime<Utc>> = starts.take(GAPS + 1).collect();
     let mut gaps: Vec<TimeDelta> = starts.windows(2).map(|pair| pair[0] - pair[1]).collect();
     gaps.sort();
     let gap = gaps.get(gaps.len() / 2).copied().filter(|gap| *gap >= TimeDelta::minutes(1))?;
@@ -88,7 +94,10 @@ fn next_of(case: &Case<'_>, mut snapshots: Vec<&Snapshot>) -> Option<Coming> {
 /// The snapshot that the same policy takes at `started`.
 fn next(newest: &Snapshot, started: DateTime<Utc>, number: usize) -> Snapshot {
     let mut next = Snapshot { id: format!("{AHEAD_ID}{number}"), started: Some(started), ..newest.clone() };
-    next.tags.remove(tag::KEEP_FOREVER);
+    // A person's order on that one, and the job that made it: the next is another's.
+    for key in [tag::KEEP_FOREVER, tag::JOB, tag::SLOT] {
+        next.tags.remove(key);
+    }
     let rule: Option<RetainRule> = next.tags.get(tag::RETAIN).and_then(|rule| rule.parse().ok());
     let zone = next.tags.get(tag::TIME_ZONE).and_then(|zone| zone.parse().ok()).unwrap_or(chrono_tz::UTC);
     if let Some(day) = rule.and_then(|rule| rule.delete_on(Slot::at(started), zone)) {
@@ -173,6 +182,20 @@ mod tests {
         snapshots.extend(daily("daily", "forever", 0..3));
         let goes = ["snap-8 2026-11-21", "snap-9 2026-11-20"];
         check(&snapshots, Presence::Living, "keep-last", &goes);
+    }
+
+    #[test]
+    fn what_was_taken_twice_goes_now_and_says_nothing_of_the_pace() {
+        for (rule, goes) in [("2", "snap-0 2026-11-22"), ("7d", "snap-0 2026-11-27")] {
+            let mut snapshots = daily("daily", rule, 0..1);
+            let slot = Slot::at(snapshots[0].started.unwrap());
+            snapshots[0].tags.extend([(tag::JOB.into(), "job-0".into()), (tag::SLOT.into(), slot.to_string())]);
+            let started = snapshots[0].started.map(|started| started - TimeDelta::seconds(30));
+            snapshots.push(Snapshot { id: "snap-double".into(), started, ..snapshots[0].clone() });
+            snapshots.extend(daily("daily", rule, 1..2));
+            let other = if rule == "2" { "snap-1 2026-11-21" } else { "snap-1 2026-11-26" };
+            check(&snapshots, Presence::Living, "keep-last", &[goes, other, "snap-double 2026-11-20"]);
+        }
     }
 
     #[test]

@@ -10,10 +10,12 @@
 //!   the new age keeps them.
 //!
 //! Only completed snapshots count, and none that a person has taken out of the rules by `KeepForever` or by removing
-//! the keyword's tag. What is doubtful stays.
+//! the keyword's tag. Of a job that has made its snapshot twice only the newest counts, and stays. What is doubtful
+//! stays.
 
 mod calendar;
 mod member;
+mod twice;
 mod verdict;
 
 use std::cmp::Reverse;
@@ -145,6 +147,8 @@ struct Group<'a> {
     /// The completed ones, the newest first.
     good: Vec<&'a Member<'a>>,
     ruling: Option<Ruling<'a>>,
+    /// The id of a snapshot that its job made superfluous by a newer one → that one.
+    twice: HashMap<&'a str, &'a Member<'a>>,
     /// What the rules that count keep, by rule.
     counted: Vec<(RetainRule, Kept<'a>)>,
     /// Whether its volume has been gone for so long that no count and no calendar holds any more.
@@ -171,15 +175,19 @@ impl<'a> Group<'a> {
         let ruling = good.iter().find_map(|member| ruling(member));
         let is_in_question = |member: &&Member<'_>| !member.is_kept_by_a_person();
         let in_question: Vec<&Member<'_>> = good.iter().copied().filter(is_in_question).collect();
-        let counted = match &ruling {
-            Some(Ruling { rule: Ok((rule, zone)), .. }) => counting_rules(rule, &in_question)
-                .into_iter()
-                .map(|rule| {
-                    let kept = kept(&rule, *zone, &in_question);
+        let (twice, counted) = match &ruling {
+            Some(Ruling { rule: Ok((rule, zone)), .. }) => {
+                let twice = twice::twice(&good, (rule, *zone), case.holds);
+                let once = in_question.iter().copied().filter(|member| !twice.contains_key(member.id()));
+                let once: Vec<&Member<'_>> = once.collect();
+                let counted = counting_rules(rule, &once).into_iter().map(|rule| {
+                    let kept = kept(&rule, *zone, &once);
                     (rule, kept)
-                })
-                .collect(),
-            _ => Vec::new(),
+                });
+                let counted = counted.collect();
+                (twice, counted)
+            }
+            _ => Default::default(),
         };
         let is_spent = match (case.presence, case.orphans, good.first().and_then(|newest| newest.snapshot.started)) {
             (Presence::Gone, Orphans::After(age), Some(last)) => {
@@ -188,7 +196,7 @@ impl<'a> Group<'a> {
             }
             _ => None,
         };
-        let mut group = Self { case, stopped, witness, good, ruling, counted, is_spent, may_all_go: false };
+        let mut group = Self { case, stopped, witness, good, ruling, twice, counted, is_spent, may_all_go: false };
         let lets_go = case.presence == Presence::Gone && case.orphans == Orphans::ByRule || is_spent.is_some();
         let is_needed = |member: &&Member<'_>| !group.in_question(member).0.is_empty();
         group.may_all_go = lets_go && !in_question.iter().any(is_needed);
@@ -224,6 +232,9 @@ impl<'a> Group<'a> {
     /// What keeps a completed one besides being one of the last, and why it goes when nothing does.
     fn in_question(&self, member: &Member<'_>) -> (Vec<Reason>, Option<Cause>) {
         let mut reasons = self.whatever_the_rule(member);
+        if let Some(stays) = self.twice.get(member.id()).filter(|newer| !self.in_question(newer).0.is_empty()) {
+            return (reasons, Some(Cause::TakenTwice { stays: stays.id().into() }));
+        }
         let due = match (member.delete_on, &member.zone) {
             (None, _) => {
                 reasons.extend(member.is_of_age().then_some(Reason::DateRemoved));

@@ -88,7 +88,8 @@ impl Setting {
         Case { account: ACCOUNT, volume: VOLUME, presence, orphans, holds, now }
     }
 
-    /// `a 2026-11-20 02:00 pending KeepForever= -DeleteOn`: tagged as the worker tags it, and then changed.
+    /// `a 2026-11-20 02:00 of=2026-11-20 pending KeepForever= -DeleteOn`: tagged as the worker tags it, where it says `of`
+    /// by the job of that day, and then changed.
     fn snapshot(&self, line: &str, holds: &mut Holds) -> Snapshot {
         let words: Vec<&str> = line.split_whitespace().collect();
         let id = format!("snap-{}", words[0]);
@@ -97,6 +98,10 @@ impl Setting {
         let own = own.and_then(|rule| rule.parse().ok());
         let mut snapshot = made(&id, started, own.as_ref().or(self.rule.as_ref()), self.zone);
         snapshot.tags.extend(self.keyword.iter().map(|key| ("snapkeep:keyword".into(), key.clone())));
+        if let Some(day) = words.iter().find_map(|word| word.strip_prefix("of=")) {
+            let slot = Slot::at(utc(&format!("{day} 02:00")));
+            by_the_job_of(&mut snapshot, slot, own.as_ref().or(self.rule.as_ref()), self.zone);
+        }
         for word in &words[3..] {
             match word.split_once('=').unwrap_or((word, "")) {
                 ("pending" | "error" | "recoverable" | "recovering", "") => snapshot.state = String::from(*word),
@@ -110,6 +115,7 @@ impl Setting {
                 ("archived", day) => snapshot.tier = Tier::Archive(Some(utc(&format!("{day} 00:00")))),
                 ("policy", policy) => drop(snapshot.tags.insert("snapkeep:policy".into(), policy.into())),
                 ("retain", rule) => drop(snapshot.tags.insert("snapkeep:retain".into(), rule.into())),
+                ("of", _) => {}
                 (key, _) if key.starts_with('-') => drop(snapshot.tags.remove(&key[1..])),
                 (key, value) => drop(snapshot.tags.insert(key.into(), value.into())),
             }
@@ -136,6 +142,13 @@ pub(crate) fn made(id: &str, started: Option<DateTime<Utc>>, rule: Option<&Retai
         tags: tags.into_iter().map(|(key, value)| (key.into(), value)).collect(),
         ..Snapshot::default()
     }
+}
+
+/// The job of its volume, policy and `slot` has made it.
+pub(crate) fn by_the_job_of(snapshot: &mut Snapshot, slot: Slot, rule: Option<&RetainRule>, zone: Tz) {
+    let tags = [("snapkeep:job", format!("job-{slot}")), ("snapkeep:slot", slot.to_string())];
+    let delete_on = rule.and_then(|rule| rule.delete_on(slot, zone)).map(|day| ("DeleteOn", day.to_string()));
+    snapshot.tags.extend(tags.into_iter().chain(delete_on).map(|(key, value)| (key.into(), value)));
 }
 
 fn utc(text: &str) -> DateTime<Utc> {

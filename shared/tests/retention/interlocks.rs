@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use shared::rules::retention::{Case, Judgement, judge};
-use shared::vocabulary::inventory::{Holds, Presence, Snapshot};
+use shared::rules::retention::{Case, Judgement, Verdict, judge};
+use shared::vocabulary::inventory::{Hold, Holds, Presence, Snapshot, Tier};
+use shared::vocabulary::slot::Slot;
 
-use crate::golden::{ACCOUNT, VOLUME, made};
+use crate::golden::{ACCOUNT, VOLUME, by_the_job_of, made};
 
 const NOW: &str = "2026-11-20T03:00:00Z";
 
@@ -141,4 +142,69 @@ fn what_other_services_manage_is_left_to_them() {
     snapshots[1].tags.insert("aws:dlm:lifecycle-policy-id".into(), "policy-1".into());
     snapshots[2].tags.insert("aws:backup:source-resource".into(), "x".into());
     check(&snapshots, &["3", "4"]);
+}
+
+/// Five of one slot, the newest first, with room for all of them by their rule.
+fn of_one_job(rule: &str) -> Vec<Snapshot> {
+    let mut snapshots = daily("5");
+    let rule = rule.parse().unwrap();
+    for snapshot in &mut snapshots {
+        snapshot.tags.insert("snapkeep:retain".into(), format!("{rule}"));
+        by_the_job_of(snapshot, Slot::at(NOW.parse().unwrap()), Some(&rule), Tz::UTC);
+    }
+    snapshots
+}
+
+#[test]
+fn what_a_job_took_twice_goes_whatever_the_rule_down_to_the_newest() {
+    for rule in ["5", "1", "7d", "forever"] {
+        let judgement = check(&of_one_job(rule), &["1", "2", "3", "4"]);
+        let why: Vec<String> = judgement.verdicts.iter().flat_map(Verdict::why).collect();
+        assert!(why.ends_with(&["taken twice: the same job's snap-0 stays".into()]), "{why:?}");
+    }
+    check(&of_one_job("daily=5"), &[]);
+}
+
+#[test]
+fn what_was_taken_twice_is_none_for_another_that_is_no_backup_or_not_at_hand() {
+    let mut snapshots = of_one_job("5");
+    snapshots[0].state = "pending".into();
+    snapshots[1].state = "error".into();
+    snapshots[2].started = Some("2026-11-20T03:00:01Z".parse().unwrap());
+    snapshots[3].tier = Tier::Archive(None);
+    check(&snapshots, &[]);
+}
+
+#[test]
+fn what_was_taken_twice_stays_by_a_persons_order_on_it_and_by_what_holds_it() {
+    let mut snapshots = of_one_job("7d");
+    snapshots[1].tags.insert("KeepForever".into(), String::new());
+    snapshots[2].tags.insert("DeleteOn".into(), "2026-12-24".into());
+    snapshots[3].tags.remove("DeleteOn");
+    check(&snapshots, &["4"]);
+    let holds = Holds::from([("snap-4".into(), Hold::Image("ami-1".into()))]);
+    let (presence, orphans, now) = (Presence::Living, "keep-last".parse().unwrap(), NOW.parse().unwrap());
+    let case = Case { account: ACCOUNT, volume: VOLUME, presence, orphans, holds: &holds, now };
+    assert_eq!(expire(&judge(&case, &snapshots)), [""; 0]);
+}
+
+#[test]
+fn without_a_job_or_with_an_empty_one_nothing_was_taken_twice() {
+    for job in [None, Some("")] {
+        let mut snapshots = of_one_job("5");
+        for snapshot in &mut snapshots {
+            snapshot.tags.remove("snapkeep:job");
+            snapshot.tags.extend(job.map(|job| ("snapkeep:job".into(), job.into())));
+        }
+        check(&snapshots, &[]);
+    }
+}
+
+#[test]
+fn a_count_keeps_so_many_backups_and_not_one_less_and_a_double() {
+    let mut snapshots = daily("3");
+    for number in [1, 2] {
+        by_the_job_of(&mut snapshots[number], Slot::at(NOW.parse().unwrap()), None, Tz::UTC);
+    }
+    check(&snapshots, &["2", "4"]);
 }

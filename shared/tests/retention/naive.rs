@@ -66,7 +66,7 @@ fn marked(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> Snapshot 
 fn stays_when_marked(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> bool {
     // The newest never goes; of a volume that is gone, only by an explicit orphan rule, and not while another stays.
     let fellows = || all.iter().filter(|other| tag(other, "snapkeep:policy") == tag(snapshot, "snapkeep:policy"));
-    let another_stays = || fellows().any(|other| is_counted(world, other) && stays_by_rule(world, other, all));
+    let another_stays = || fellows().any(|other| is_counted(world, other, all) && stays_by_rule(world, other, all));
     let may_be_let_go = world.is_gone && (world.orphans == "by-rule" || is_age(world.orphans));
     stays_by_rule(world, snapshot, all)
         || (is_one_of_the_last(world, snapshot, all)
@@ -86,12 +86,48 @@ fn is_one_of_the_last(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) 
     [newest(backups()), at_hand].into_iter().flatten().any(|last| last.id == snapshot.id)
 }
 
-/// A backup that no person has taken out of the rules.
-fn is_counted(world: &World<'_>, snapshot: &Snapshot) -> bool {
+/// A backup that no person has taken out of the rules, and that was not taken once more.
+fn is_counted(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> bool {
     is_ours(world, snapshot)
         && is_backup(world, snapshot)
         && tag(snapshot, "KeepForever").is_none()
         && !matches!(rule(snapshot), Rule::TakenAway)
+        && !was_taken_once_more(world, snapshot, all)
+}
+
+/// Whether the same job has made a newer one, which is kept for exactly as long, and nothing holds this one.
+fn was_taken_once_more(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> bool {
+    let is_of_policy = |other: &&Snapshot| {
+        is_ours(world, other)
+            && is_backup(world, other)
+            && tag(other, "snapkeep:policy") == tag(snapshot, "snapkeep:policy")
+    };
+    let is_of_job = |other: &&Snapshot| tag(other, "snapkeep:job") == tag(snapshot, "snapkeep:job");
+    let newer = all.iter().filter(|other| is_newer(other, snapshot)).filter(is_of_policy).filter(is_of_job);
+    let newer: Vec<&Snapshot> = newer.collect();
+    if newer.is_empty() || world.holds.contains_key(&snapshot.id) {
+        return false;
+    }
+    let ruling =
+        newest(all.iter().filter(is_of_policy).filter(|other| !matches!(rule(other), Rule::TakenAway))).unwrap();
+    let (Rule::Readable(ruling_rule), Some(ruling_zone)) = (rule(ruling), zone(ruling)) else { return false };
+    let said = |snapshot: &Snapshot| {
+        let (Rule::Readable(own), Some(own_zone)) = (rule(snapshot), zone(snapshot)) else { return None };
+        let (job, slot) = (tag(snapshot, "snapkeep:job")?, tag(snapshot, "snapkeep:slot")?);
+        let time: DateTime<Utc> = slot.parse().ok()?;
+        let date = is_age(&own).then(|| after(&own, day(time, own_zone)).to_string());
+        let is_as_the_job_made_it = tag(snapshot, "DeleteOn").map(str::trim) == date.as_deref()
+            && tag(snapshot, "KeepForever").is_none()
+            && snapshot.tier == Tier::Standard
+            && !job.is_empty();
+        let periods = [&own, &ruling_rule].into_iter().filter(|rule| rule.contains('=')).flat_map(|rule| {
+            rule.split(' ').map(|part| label(part.split_once('=').unwrap().0, snapshot.started.unwrap(), ruling_zone))
+        });
+        let periods: Vec<String> = periods.collect();
+        is_as_the_job_made_it.then(|| (job.to_owned(), slot.to_owned(), own, own_zone, periods))
+    };
+    let own = said(snapshot);
+    own.is_some() && newer.iter().any(|other| said(other) == own)
 }
 
 fn stays_by_rule(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> bool {
@@ -128,6 +164,10 @@ fn stays_by_rule(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> bo
         return true;
     }
     let Some((ruling_rule, ruling_zone)) = ruling_rule else { return true };
+    // The same job has made a newer one, and that one stays or both go.
+    if was_taken_once_more(world, snapshot, all) {
+        return false;
+    }
     // Gone for so long that no count and no calendar holds any more.
     let spent = is_age(world.orphans) && is_spent(world, snapshot, all);
     // Archived less than 90 days ago, or nobody knows when.
@@ -154,7 +194,7 @@ fn stays_by_rule(world: &World<'_>, snapshot: &Snapshot, all: &[Snapshot]) -> bo
         return true;
     }
     // A count or a calendar, as long as the volume has not been gone for too long.
-    let counted: Vec<&Snapshot> = backups.iter().copied().filter(|other| is_counted(world, other)).collect();
+    let counted: Vec<&Snapshot> = backups.iter().copied().filter(|other| is_counted(world, other, all)).collect();
     let by_rule = match is_age(&ruling_rule) {
         false => keeps(&ruling_rule, ruling_zone, snapshot, &counted),
         true if is_age(&own) => false,

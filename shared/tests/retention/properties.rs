@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
-use shared::rules::retention::{Case, Finding, Judgement, judge};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use shared::rules::retention::{Case, Cause, Decision, Finding, Judgement, judge};
 use shared::vocabulary::inventory::{Hold, Holds, Presence, Snapshot, Tier};
 use shared::vocabulary::retain::RetainRule;
+use shared::vocabulary::slot::Slot;
 
-use crate::golden::{ACCOUNT, VOLUME, made};
+use crate::golden::{ACCOUNT, VOLUME, by_the_job_of, made};
 use crate::naive;
 
 /// Everything that the verdicts depend on.
@@ -87,21 +90,34 @@ impl Scene {
     }
 }
 
-/// Snapshots as the worker makes them, and then as the world treats them.
+/// The slot of the job that made a snapshot, whatever was done to its tags since.
+const MADE_IN: &str = "made-in";
+/// On those that nothing has happened to.
+const UNTOUCHED: &str = "untouched";
+
+/// Snapshots as the worker makes them, three in ten a double of the next, and then as the world treats them.
 fn scene() -> impl Strategy<Value = Scene> {
     let moment = prop::sample::select(&MOMENTS[..]).prop_map(|text| text.parse::<DateTime<Utc>>().unwrap());
     let setting = (moment, prop::bool::weighted(0.2), prop::sample::select(&["keep-last", "by-rule", "5d"][..]));
     let rules = prop::collection::vec(prop::sample::select(&RULES[..]), 1..3);
-    let made = prop::collection::vec((step(), prop::num::u8::ANY, prop::num::u8::ANY), 0..14);
-    (setting, prop::sample::select(&ZONES[..]), rules, made, prop::bool::weighted(0.1)).prop_map(
-        |((now, is_gone, orphans), zone, rules, made, is_keyword)| {
+    let takes =
+        prop::collection::vec((step(), prop::num::u8::ANY, prop::num::u8::ANY, prop::bool::weighted(0.3)), 0..14);
+    (setting, prop::sample::select(&ZONES[..]), rules, takes, prop::bool::weighted(0.1)).prop_map(
+        |((now, is_gone, orphans), zone, rules, takes, is_keyword)| {
             let mut scene = Scene { now, is_gone, orphans, holds: Holds::new(), snapshots: Vec::new() };
-            let mut started = now;
-            for (index, (step, fate, which)) in made.into_iter().enumerate() {
+            let (mut started, mut job) = (now, None);
+            for (index, (step, fate, which, is_double)) in takes.into_iter().enumerate() {
                 started -= step;
+                let slot = Slot::at(started - TimeDelta::seconds(index.try_into().unwrap()));
+                let (slot, which) = job.filter(|_| is_double).unwrap_or((slot, which));
+                job = Some((slot, which));
                 let rule: RetainRule = rules[usize::from(which) % rules.len()].parse().unwrap();
-                let id = format!("snap-{:02}", (index * 7) % 20);
-                let mut snapshot = made_under(&id, started, &rule, zone, is_keyword, which);
+                let mut snapshot = made(&format!("snap-{:02}", (index * 7) % 20), Some(started), Some(&rule), zone);
+                by_the_job_of(&mut snapshot, slot, Some(&rule), zone);
+                snapshot.tags.insert(MADE_IN.into(), slot.to_string());
+                if is_keyword {
+                    as_a_keywords(&mut snapshot, which);
+                }
                 happens(&mut snapshot, fate, &mut scene.holds, now);
                 scene.snapshots.push(snapshot);
             }
@@ -121,17 +137,13 @@ fn step() -> impl Strategy<Value = TimeDelta> {
     ]
 }
 
-fn made_under(id: &str, started: DateTime<Utc>, rule: &RetainRule, zone: Tz, is_keyword: bool, which: u8) -> Snapshot {
-    let mut snapshot = made(id, Some(started), Some(rule), zone);
-    if is_keyword {
-        snapshot.tags.remove("DeleteOn");
-        // Half of them were made before a tag said which tag counts: that it is one is seen by the policy's name.
-        if which.is_multiple_of(2) {
-            snapshot.tags.insert("snapkeep:keyword".into(), "daily".into());
-        }
-        snapshot.tags.insert("daily".into(), (1 + which % 5).to_string());
+fn as_a_keywords(snapshot: &mut Snapshot, which: u8) {
+    snapshot.tags.remove("DeleteOn");
+    // Half of them were made before a tag said which tag counts: that it is one is seen by the policy's name.
+    if which.is_multiple_of(2) {
+        snapshot.tags.insert("snapkeep:keyword".into(), "daily".into());
     }
-    snapshot
+    snapshot.tags.insert("daily".into(), (1 + which % 5).to_string());
 }
 
 /// Two in three are left as they are.
@@ -161,7 +173,11 @@ fn happens(snapshot: &mut Snapshot, fate: u8, holds: &mut Holds, now: DateTime<U
         59..62 => snapshot.tier = Tier::Archive(None),
         62..66 => snapshot.tier = Tier::Archive(Some(now - TimeDelta::days(2 * i64::from(fate)))),
         66..69 => drop(holds.insert(snapshot.id.clone(), Hold::Image("ami-1".into()))),
-        _ => {}
+        69..71 => drop(snapshot.tags.remove("snapkeep:job")),
+        71..73 => tag("snapkeep:job", ""),
+        73..75 => tag("snapkeep:job", "another"),
+        75..77 => tag("snapkeep:slot", "soon"),
+        _ => tag(UNTOUCHED, ""),
     }
 }
 
@@ -207,6 +223,10 @@ proptest! {
             let is_spoken_for = snapshot.tags.contains_key("KeepForever") || scene.holds.contains_key(&snapshot.id);
             prop_assert!(!verdict.expires() || (is_ours(snapshot) && !is_spoken_for), "{verdict:?}");
             prop_assert!(!verdict.expires() || ["completed", "error"].contains(&snapshot.state.as_str()));
+            // None goes for another that goes too.
+            if let Decision::Expire(Cause::TakenTwice { stays }) = &verdict.decision {
+                prop_assert!(kept.contains(stays), "{verdict:?}");
+            }
         }
 
         // The newest completed one of each policy survives, while its volume lives.
@@ -226,6 +246,17 @@ proptest! {
         let left: Vec<Snapshot> =
             scene.snapshots.iter().filter(|snapshot| kept.contains(&snapshot.id)).cloned().collect();
         prop_assert_eq!(scene.with(left).kept(), kept.clone(), "pruned twice");
+
+        // What a job made twice is there once, unless a calendar counts the two in two periods.
+        let rule = |snapshot: &Snapshot| snapshot.tags.get("snapkeep:retain").cloned();
+        let has_calendars = scene.snapshots.iter().filter_map(rule).any(|rule| rule.contains('='));
+        let is_keyword = scene.snapshots.iter().any(|snapshot| snapshot.tags.contains_key("daily"));
+        if judged.findings.is_empty() && !has_calendars && !is_keyword {
+            let stays = |snapshot: &&Snapshot| snapshot.tags.contains_key(UNTOUCHED) && kept.contains(&snapshot.id);
+            let staying = scene.snapshots.iter().filter(stays);
+            let jobs: Vec<_> = staying.map(|snapshot| (&snapshot.tags[MADE_IN], rule(snapshot))).collect();
+            prop_assert_eq!(jobs.iter().collect::<BTreeSet<_>>().len(), jobs.len(), "{:?}", jobs);
+        }
 
         // The order in which EC2 lists them does not matter.
         let mut turned = scene.snapshots.clone();
@@ -251,10 +282,9 @@ fn under_a_longer_rule(snapshot: &Snapshot) -> Snapshot {
     let zone = snapshot.tags.get("snapkeep:time-zone").map_or(Ok(Tz::UTC), |zone| zone.parse());
     let is_as_made =
         !matches!(snapshot.tags.get("DeleteOn").map(String::as_str), Some("2099-01-01" | "2020-01-01" | "soon"));
-    if let (Some(started), Ok(zone), true) =
-        (snapshot.started, zone, is_as_made && snapshot.tags.contains_key("DeleteOn"))
-    {
-        let delete_on = rule.delete_on(shared::vocabulary::slot::Slot::at(started), zone).unwrap();
+    let slot = snapshot.tags[MADE_IN].parse();
+    if let (Ok(slot), Ok(zone), true) = (slot, zone, is_as_made && snapshot.tags.contains_key("DeleteOn")) {
+        let delete_on = rule.delete_on(slot, zone).unwrap();
         snapshot.tags.insert("DeleteOn".into(), delete_on.to_string());
     }
     if let Some(count) = snapshot.tags.get("daily").and_then(|count| count.parse::<u32>().ok()) {
@@ -262,4 +292,17 @@ fn under_a_longer_rule(snapshot: &Snapshot) -> Snapshot {
     }
     snapshot.tags.insert("snapkeep:retain".into(), rule.to_string());
     snapshot
+}
+
+/// One in five at least, or the properties would not be about them.
+#[test]
+fn many_scenes_have_a_backup_that_was_taken_twice() {
+    let mut runner = TestRunner::deterministic();
+    let mut with_doubles = 0;
+    for _ in 0..1000 {
+        let scene = scene().new_tree(&mut runner).unwrap().current();
+        let mut why = scene.judged().verdicts.into_iter().flat_map(|verdict| verdict.why());
+        with_doubles += usize::from(why.any(|why| why.starts_with("taken twice")));
+    }
+    assert!(with_doubles > 200, "{with_doubles} of 1000");
 }

@@ -70,6 +70,7 @@ pub enum Cause {
     DeleteOn(NaiveDate),
     Rule(RetainRule),
     InError { newer: String },
+    TakenTwice { stays: String },
     OrphanedFor(Age),
 }
 
@@ -182,6 +183,7 @@ impl fmt::Display for Cause {
             Self::Rule(RetainRule::Age(age)) => write!(f, "older than {age}"),
             Self::Rule(rule) => write!(f, "in no period of {rule}"),
             Self::InError { newer } => write!(f, "in error, and {newer} is newer and completed"),
+            Self::TakenTwice { stays } => write!(f, "taken twice: the same job's {stays} stays"),
             Self::OrphanedFor(age) => write!(f, "its volume is gone, and the last snapshot is older than {age}"),
         }
     }
