@@ -15,14 +15,18 @@ mod python;
 mod stack;
 mod typed;
 
+mod alerts;
 mod backup;
 mod boto3;
 mod chaos;
+mod circuit;
 mod cli;
 mod crosscheck;
+mod dlq;
 mod ec2;
 mod edges;
 mod failures;
+mod fates;
 mod figures;
 mod moto;
 mod prune;

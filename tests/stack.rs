@@ -76,6 +76,8 @@ impl Stack {
             ("SNAPKEEP_DLQ_URL", queues.dlq.clone()),
             ("SNAPKEEP_REPORTS_QUEUE_URL", queues.reports.clone()),
             ("SNAPKEEP_TOPIC_ARN", topic_arn),
+            // Five minutes would be long for a story; `alerts` has those that are about the waiting.
+            ("SNAPKEEP_ALERT_INTERVAL", "2".into()),
         ]);
         environment.extend(settings.iter().map(|(name, value)| (*name, String::from(*value))));
 
@@ -117,12 +119,29 @@ impl Stack {
         request.send().await.unwrap();
     }
 
+    /// A message that was received so often goes to the dead-letter queue, as SQS moves it.
+    pub async fn set_max_receive_count(&self, receives: u32) {
+        let redrive = redrive_policy(receives);
+        let request = self.sqs.set_queue_attributes().queue_url(&self.queues.jobs);
+        request.attributes(QueueAttributeName::RedrivePolicy, redrive).send().await.unwrap();
+    }
+
+    /// From now on nobody reads the reports.
+    pub fn stop_notifier(&mut self) {
+        self.mappings.remove(0).abort();
+    }
+
     /// Each function with its cold start, from exec to first poll, and its peak memory in MB.
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     pub fn functions(&self) -> Vec<(&'static str, Duration, f64)> {
         let others = self.others.iter().map(|(name, function)| (*name, function.as_ref()));
         let all = std::iter::once(("planner", &self.planner)).chain(others);
         all.map(|(name, function)| (name, function.cold_start, function.memory("VmHWM") as f64 / 1024.0)).collect()
+    }
+
+    /// What every function is told.
+    pub fn environment(&self) -> &[(&'static str, String)] {
+        &self.environment
     }
 
     pub fn world(&self) -> &World {
@@ -253,8 +272,7 @@ async fn create_queues(sqs: &aws_sdk_sqs::Client) -> Queues {
     };
     let fifo = (QueueAttributeName::FifoQueue, "true");
     let dlq = create("dlq.fifo", std::slice::from_ref(&fifo)).await;
-    let redrive =
-        format!(r#"{{"deadLetterTargetArn":"arn:aws:sqs:{HOME}:{ACCOUNT}:dlq.fifo","maxReceiveCount":"50"}}"#);
+    let redrive = redrive_policy(50);
     let visibility = (QueueAttributeName::VisibilityTimeout, "90");
     Queues {
         jobs: create("jobs.fifo", &[fifo, visibility.clone(), (QueueAttributeName::RedrivePolicy, &redrive)]).await,
@@ -262,6 +280,10 @@ async fn create_queues(sqs: &aws_sdk_sqs::Client) -> Queues {
         reports: create("reports", &[visibility]).await,
         inbox: create("inbox", &[]).await,
     }
+}
+
+fn redrive_policy(receives: u32) -> String {
+    format!(r#"{{"deadLetterTargetArn":"arn:aws:sqs:{HOME}:{ACCOUNT}:dlq.fifo","maxReceiveCount":"{receives}"}}"#)
 }
 
 async fn create_topic(sns: &aws_sdk_sns::Client, sqs: &aws_sdk_sqs::Client, inbox: &str) -> String {

@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::{self, FuturesUnordered};
 use futures::{FutureExt, StreamExt};
 use lambda_runtime::Diagnostic;
+use rand::seq::SliceRandom;
 use shared::aws::Aws;
 use shared::aws::sqs::Received;
 use shared::config;
@@ -74,7 +75,26 @@ impl Worker {
     ///
     /// A message is left out of these, and may be deleted, only when what becomes of its job is written down elsewhere:
     /// a snapshot, a message for the next attempt, or a dead letter and a report.
+    ///
+    /// A message outside the lanes that comes again may be what a worker died with. It is taken up last and alone, when
+    /// all others are settled and deleted, so that it takes nobody with it.
     pub async fn work(&self, batch: Vec<Received>, clock: Clock, stop: Stop) -> BTreeSet<MessageId> {
+        let (mut suspects, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_suspect);
+        let handles = if suspects.is_empty() { Vec::new() } else { handles_of(&others) };
+        let mut unsettled = self.work_together(others, clock, &stop).await;
+        self.settlement.delete(&handles, &unsettled).await;
+        // In any order: of those that came with a deadly one, each is before it sooner or later.
+        suspects.shuffle(&mut rand::rng());
+        for suspect in suspects {
+            let handles = handles_of(std::slice::from_ref(&suspect));
+            let left = self.work_together(vec![suspect], clock, &stop).await;
+            self.settlement.delete(&handles, &left).await;
+            unsettled.extend(left);
+        }
+        unsettled
+    }
+
+    async fn work_together(&self, batch: Vec<Received>, clock: Clock, stop: &Stop) -> BTreeSet<MessageId> {
         let now = clock.now();
         let mut unsettled = BTreeSet::new();
         let mut work = Work::default();
@@ -92,43 +112,81 @@ impl Worker {
                 Ok(job) => work.add(taken_up(job, &message), message),
             }
         }
+        unsettled.extend(self.perform(work, clock, stop).await);
+        unsettled
+    }
+
+    /// Does the jobs, and settles each as soon as it is known what becomes of it.
+    async fn perform(&self, work: Work, clock: Clock, stop: &Stop) -> BTreeSet<MessageId> {
         let Work { groups, mut messages } = work;
+        let mut unsettled = BTreeSet::new();
         let steps = groups
             .into_iter()
             .map(|((lane, role), jobs)| Box::pin(self.lanes.perform(lane, role, jobs, clock, stop.clone())));
         let mut steps = stream::select_all(steps);
         let mut settling = FuturesUnordered::new();
-        let (mut held, mut resumed) = (BTreeMap::<Lane, Held>::new(), BTreeMap::new());
+        let mut lanes = HeldLanes::default();
         loop {
             tokio::select! {
                 Some((job, step)) = steps.next() => {
                     let of_job = messages.remove(&job.id).unwrap_or_default();
-                    if let (Step::Finished(_), Some(message)) = (&step, of_job.iter().find(|message| was_held(message, &job))) {
-                        resumed.entry(job.lane()).or_insert_with(|| (job.clone(), message.first_received));
-                    }
                     match step {
-                        Step::Held(next) => held.entry(job.lane()).or_default().push((of_job, job, next)),
-                        step => settling.push(self.settlement.settle(of_job, job, step, &clock)),
+                        Step::Held(next) => lanes.held.entry(job.lane()).or_default().push((of_job, job, next)),
+                        step => {
+                            lanes.note(&of_job, &job, &step);
+                            settling.push(self.settlement.settle(of_job, job, step, &clock));
+                        }
                     }
                 }
                 Some(not_settled) = settling.next() => unsettled.extend(not_settled),
                 else => break,
             }
         }
-        for (lane, (job, since)) in resumed.into_iter().filter(|(lane, _)| !held.contains_key(lane)) {
-            self.settlement.resumed(&lane, &job, since, clock.now()).await;
-        }
-        for (lane, jobs) in held {
-            unsettled.extend(self.settlement.held(&lane, jobs, &clock).await);
-        }
+        unsettled.extend(self.settlement.lanes(lanes, &clock).await);
         // There should be none. What nobody has spoken for must come again, not be acknowledged.
         unsettled.extend(messages.into_values().flatten().map(|message| message.id));
         unsettled
     }
 }
 
-/// The jobs of a lane that must wait: their messages, as they came, and what is wrong with them.
-type Held = Vec<(Vec<Received>, Job, Box<Job>)>;
+/// Message id and receipt handle.
+type Handle = (MessageId, String);
+
+fn handles_of(messages: &[Received]) -> Vec<Handle> {
+    messages.iter().map(|message| (message.id.clone(), message.receipt_handle.clone())).collect()
+}
+
+/// Whether a worker may have died with it. One that only waited is taken up as carefully.
+fn is_suspect(message: &Received) -> bool {
+    let has_left_its_lane = message.group.as_deref().is_some_and(|group| group.starts_with(ALONE));
+    has_left_its_lane || message.receives > 1 && !is_of_a_lane(message)
+}
+
+/// How the groups of messages begin that have left their lane unread.
+const ALONE: &str = "alone-";
+
+/// Whether the message travels in a lane, whatever it says.
+fn is_of_a_lane(message: &Received) -> bool {
+    message.group.as_deref().is_some_and(|group| group.contains('/'))
+}
+
+/// The lanes of a batch that must wait, and those that waited and go on.
+#[derive(Debug, Default)]
+pub(crate) struct HeldLanes {
+    /// The jobs that found their lane held: their messages, as they came, and what is wrong with them.
+    pub held: BTreeMap<Lane, Vec<(Vec<Received>, Job, Box<Job>)>>,
+    /// A job that found its lane mended, and since when it had waited.
+    pub resumed: BTreeMap<Lane, (Job, DateTime<Utc>)>,
+}
+
+impl HeldLanes {
+    fn note(&mut self, messages: &[Received], job: &Job, step: &Step) {
+        let was_held = messages.iter().find(|message| was_held(message, job));
+        if let (Step::Finished(_), Some(message)) = (step, was_held) {
+            self.resumed.entry(job.lane()).or_insert_with(|| (job.clone(), message.first_received));
+        }
+    }
+}
 
 /// The job of a message, with what older planners and the dead-letter queue leave out: a job that comes from there is
 /// as good as new.

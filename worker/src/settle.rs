@@ -1,5 +1,7 @@
 //! Settling with SQS: what becomes of a job is written down before its message is acknowledged.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::aws::Aws;
 use shared::aws::sqs::{Fifo, Message, Queue, Received};
@@ -17,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::lanes::{Outcome, Pruned, Step};
-use crate::{Held, MessageId, is_in_lane};
+use crate::{ALONE, Handle, HeldLanes, MessageId, is_in_lane, is_of_a_lane};
 
 /// The queues that a worker settles with.
 #[derive(Debug)]
@@ -163,8 +165,7 @@ impl Settlement {
 
     /// Whether a worker died with a message of a lane, or gave it back for lack of time.
     pub async fn was_let_go(&self, message: &Received, now: DateTime<Utc>) -> bool {
-        let is_in_a_lane = message.group.as_deref().is_some_and(|group| group.contains('/'));
-        if message.receives < 2 || !is_in_a_lane {
+        if message.receives < 2 || !is_of_a_lane(message) {
             return false;
         }
         match self.visibility().await {
@@ -186,7 +187,7 @@ impl Settlement {
     /// SQS's redrive policy ends it.
     pub async fn leave_lane(&self, message: &Received) -> Result<(), MessageId> {
         warn!(sqs.message_id = message.id, receives = message.receives, "a message that was let go leaves its lane");
-        let fifo = Fifo { group: message.id.clone(), deduplication: format!("{}-alone", message.id) };
+        let fifo = Fifo { group: format!("{ALONE}{}", message.id), deduplication: format!("{}-alone", message.id) };
         let alone = Message { body: message.body.clone(), fifo: Some(fifo), attributes: Vec::new() };
         self.jobs.send(&alone).await.map_err(|error| {
             error!(sqs.message_id = message.id, "it stays in its lane for this time: {error}");
@@ -194,9 +195,31 @@ impl Settlement {
         })
     }
 
+    /// Deletes what is settled before a message is taken up that may be deadly. What cannot be deleted comes again, and
+    /// is found to be done.
+    pub async fn delete(&self, handles: &[Handle], unsettled: &BTreeSet<MessageId>) {
+        let settled = handles.iter().filter(|(id, _)| !unsettled.contains(id));
+        let settled: Vec<&str> = settled.map(|(_, handle)| handle.as_str()).collect();
+        for (_, error) in self.jobs.delete(&settled).await {
+            warn!("{error}");
+        }
+    }
+
+    /// The lanes that must wait, and those that go on.
+    pub async fn lanes(&self, lanes: HeldLanes, clock: &Clock) -> Vec<MessageId> {
+        for (lane, (job, since)) in lanes.resumed.iter().filter(|(lane, _)| !lanes.held.contains_key(lane)) {
+            self.resumed(lane, job, *since, clock.now()).await;
+        }
+        let mut unsettled = Vec::new();
+        for (lane, jobs) in lanes.held {
+            unsettled.extend(self.held(&lane, jobs, clock).await);
+        }
+        unsettled
+    }
+
     /// The jobs of a lane that must wait. One report goes out, the first time; a message in the lane stays at its head,
     /// hidden, so that the lane is locked; the others wait under their own groups.
-    pub async fn held(&self, lane: &Lane, jobs: Held, clock: &Clock) -> Vec<MessageId> {
+    async fn held(&self, lane: &Lane, jobs: Vec<(Vec<Received>, Job, Box<Job>)>, clock: &Clock) -> Vec<MessageId> {
         let mut unsettled = Vec::new();
         let is_news = |messages: &Vec<Received>, job: &Job| match messages.first() {
             Some(message) if is_in_lane(message, job) => message.receives == 1,
@@ -254,7 +277,7 @@ impl Settlement {
     }
 
     /// Good news that does not arrive is no loss: what was done is done.
-    pub async fn resumed(&self, lane: &Lane, job: &Job, since: DateTime<Utc>, now: DateTime<Utc>) {
+    async fn resumed(&self, lane: &Lane, job: &Job, since: DateTime<Utc>, now: DateTime<Utc>) {
         info!(account = job.account, region = job.region, "the lane {lane} goes on");
         let report = Report::LaneResumed(LaneResumed {
             version: report::VERSION,

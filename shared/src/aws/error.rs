@@ -23,7 +23,7 @@ where
     };
     let (code, message) = match &error {
         SdkError::ServiceError(answer) => {
-            let code = answer.err().code().map(String::from);
+            let code = answer.err().code().filter(|code| !code.is_empty()).map(String::from);
             let message = answer.err().message().unwrap_or("no message").into();
             (code.unwrap_or_else(|| format!("Http{}", status.unwrap_or_default())), message)
         }
