@@ -31,3 +31,4 @@ mod figures;
 mod moto;
 mod prune;
 mod tidy;
+mod work;
