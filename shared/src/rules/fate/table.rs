@@ -145,7 +145,7 @@ pub const FATES: &[Row] = &[
     row(Transport, NO_ANSWER, Ambiguous, "cut, reset or silent: it may have been executed"),
     row(Transport, NOT_SENT, Transient, "no credentials, no endpoint"),
     row(Transport, "Http5*", Ambiguous, "an answer without a code"),
-    row(Transport, "Http429", Throttle, "the same"),
+    row(Transport, "Http429", Throttle, "an answer without a code, from a balancer"),
     row(Worker, "Panic", Transient, "a bug, in the attempt for this one job"),
     row(Worker, UNREADABLE, Poison, "the body is no job, or of a version that is not known yet"),
     row(Worker, WORKERS_DIED, Poison, "SQS has moved it: workers died with it, or could not settle it"),
