@@ -42,10 +42,13 @@ fn undone(action: Action) -> &'static str {
     }
 }
 
-/// The letters by AWS's code, most volumes first.
+/// The letters by AWS's code, most volumes first, and each cause's in an order that does not depend on SQS.
 fn causes(letters: &[DeadLetter]) -> Vec<(&str, Vec<&DeadLetter>)> {
     let mut causes = BTreeMap::<&str, Vec<&DeadLetter>>::new();
     letters.iter().for_each(|letter| causes.entry(&letter.failure.code).or_default().push(letter));
+    for letters in causes.values_mut() {
+        letters.sort_by_key(|letter| (&letter.account, &letter.region, &letter.volume, letter.slot));
+    }
     let mut causes: Vec<_> = causes.into_iter().collect();
     causes.sort_by_cached_key(|(_, letters)| Reverse(volumes(letters.iter().copied())));
     causes
