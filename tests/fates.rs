@@ -66,7 +66,7 @@ fn assert_fate(row: &Row, step: &Step) {
     let settle = Patience::with_attempts(5).settle;
     let waits_for_ec2 = |job: &Job| job.not_before.unwrap() - Utc::now() > settle - TimeDelta::seconds(3);
     let is_as_the_manual_says = match (row.class, step) {
-        (Class::Throttle, Step::HandedBack(_)) => true,
+        (Class::Throttle, Step::HandedBack { .. }) => true,
         (Class::Quota, Step::Again(job)) => job.attempt == 1 && job.not_before > Some(Utc::now()),
         (Class::Transient, Step::Again(job)) => job.attempt == 2,
         (Class::Ambiguous, Step::Again(job)) => job.attempt == 2 && waits_for_ec2(job),

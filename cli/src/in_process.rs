@@ -96,7 +96,7 @@ pub(crate) async fn work(
                     }
                     happens(Event::Dead(&dead));
                 }
-                Ok((job, Step::HandedBack(_))) => queues.entry(key(&job)).or_default().ready.push_back(job),
+                Ok((job, Step::HandedBack { .. })) => queues.entry(key(&job)).or_default().ready.push_back(job),
             },
             () = sleep(wait), if !waiting.is_empty() => {}
             else => break,

@@ -90,7 +90,7 @@ impl Options {
             .iter()
             .fold((0, 0), |(received, settled), tally| (received + tally.received, settled + tally.settled));
         eprintln!(
-            "snapkeep: {received} messages received, {settled} settled, {} handed back or waiting",
+            "snapkeep: {received} messages received, {settled} settled or sent on, {} left to come again",
             received - settled
         );
         Ok(exit::DONE)

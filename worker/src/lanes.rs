@@ -21,7 +21,7 @@ use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::class::Class;
 use shared::vocabulary::job::{Action, Attempt, Failure, Job, Lane};
 use shared::vocabulary::policy::Role;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::warn;
 
 use self::create::Done;
@@ -50,12 +50,17 @@ pub enum Step {
     Dead(Box<Job>),
     /// Its lane must wait until a person has mended its configuration: this job says what is wrong with it.
     Held(Box<Job>),
-    /// It was not taken up, for lack of time; its lane may go on after this long.
-    HandedBack(Duration),
+    /// It was not taken up, or not finished, for lack of time: to whoever takes it up next.
+    HandedBack {
+        /// How many snapshots it has deleted of those that were planned.
+        deleted: usize,
+    },
 }
 
-/// Handed back, to whoever takes it up next.
-const NOT_NOW: Step = Step::HandedBack(Duration::ZERO);
+/// Handed back untouched.
+const NOT_NOW: Step = Step::HandedBack { deleted: 0 };
+/// The longest wait before a lane that is throttled when it is looked at is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the world has decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +125,7 @@ impl Lanes {
         let turn = Arc::new(Turn { lane, clock, stop, circuit: Mutex::default() });
         let begin = async move {
             let sight = tokio::select! {
-                sight = self.look(&turn.lane, role.as_ref(), &jobs) => sight,
+                sight = self.look_until_let(&turn.lane, role.as_ref(), &jobs) => sight,
                 () = turn.stop.reached() => return stream::iter(jobs).map(|job| (job, NOT_NOW)).boxed_local(),
             };
             let steps = match sight {
@@ -137,6 +142,19 @@ impl Lanes {
             single_refusals(steps, turn).boxed_local()
         };
         begin.flatten_stream()
+    }
+
+    /// Throttling passes by itself: the lane waits, and looks again.
+    async fn look_until_let(&self, lane: &Lane, role: Option<&Role>, jobs: &[Job]) -> Result<Sight, ApiError> {
+        loop {
+            match self.look(lane, role, jobs).await {
+                Err(error) if class(&error) == Class::Throttle => {
+                    warn!("throttled, {lane} waits: {error}");
+                    sleep(LOOK_AGAIN.mul_f64(rand::random())).await;
+                }
+                sight => return sight,
+            }
+        }
     }
 
     /// One look for the whole batch.
@@ -174,12 +192,8 @@ impl Lanes {
     /// Waits until the lane may call again. An error is the step of a job whose turn would come too late, or not at all
     /// while the lane is held.
     async fn turn(&self, turn: &Turn, job: &Job) -> Result<(), Step> {
-        let start = match self.paced(&turn.lane, |pace, now| pace.reserve(now, turn.stop.at.into_std())) {
-            Ok(start) => start,
-            Err(start) => {
-                return Err(Step::HandedBack(Instant::from_std(start).duration_since(Instant::now())));
-            }
-        };
+        let reserved = self.paced(&turn.lane, |pace, now| pace.reserve(now, turn.stop.at.into_std()));
+        let Ok(start) = reserved else { return Err(NOT_NOW) };
         tokio::select! {
             biased;
             () = turn.stop.reached() => return Err(NOT_NOW),

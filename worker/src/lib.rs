@@ -109,7 +109,7 @@ impl Worker {
                 Ok(job) if job.not_before.is_some_and(|time| time > now) => {
                     unsettled.insert(self.settlement.wait(&message, &job, now).await);
                 }
-                Ok(job) => work.add(taken_up(job, &message), message),
+                Ok(job) => work.add(taken_up(job, &message, now), message),
             }
         }
         unsettled.extend(self.perform(work, clock, stop).await);
@@ -190,12 +190,14 @@ impl HeldLanes {
 
 /// The job of a message, with what older planners and the dead-letter queue leave out: a job that comes from there is
 /// as good as new.
-fn taken_up(job: Job, message: &Received) -> Job {
+fn taken_up(job: Job, message: &Received, now: DateTime<Utc>) -> Job {
     let is_redriven = job.told && job.give_up_at.is_none();
+    // SQS says when it was sent; whoever invokes the function by hand may not.
+    let sent = if message.sent == DateTime::UNIX_EPOCH { now } else { message.sent };
     Job {
         attempt: if is_redriven { 1 } else { job.attempt },
-        enqueued: job.enqueued.or(Some(message.sent)),
-        give_up_at: job.give_up_at.or(Some(message.sent + GIVE_UP_AFTER)),
+        enqueued: job.enqueued.or(Some(sent)),
+        give_up_at: job.give_up_at.or(Some(sent + GIVE_UP_AFTER)),
         ..job
     }
 }
@@ -226,9 +228,9 @@ impl Work {
     }
 }
 
-/// Without its id a message could not be given back alone, and an empty id would give back the whole batch.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
-fn received(message: SqsMessage) -> Result<Received, Diagnostic> {
+/// A message of Lambda's event. Without its id it could not be given back alone, and an empty id would give back the
+/// whole batch. <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+pub fn received(message: SqsMessage) -> Result<Received, Diagnostic> {
     let diagnostic = |name| Diagnostic {
         error_type: "BadEvent".into(),
         error_message: Problem::missing(name, "what SQS gives every message").to_string(),

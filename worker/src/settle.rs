@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::aws::Aws;
-use shared::aws::sqs::{Fifo, Message, Queue, Received};
+use shared::aws::sqs::{Fifo, Message, Queue, Received, sqs_text};
 use shared::config;
 use shared::rules::fate::UNREADABLE;
 use shared::rules::hold::{hold, was_let_go};
@@ -33,6 +33,11 @@ pub(crate) struct Settlement {
 /// A message that waits is written anew after so many receives: SQS would move it to the dead-letter queue at last,
 /// without a reason.
 const MOST_RECEIVES: u32 = 30;
+/// Lambda stops a chain of messages to a function's own queue after about sixteen:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>. The attempts come on top.
+const MOST_SENDS: u32 = 6;
+/// What was handed back and cannot go to the end of its lane comes again after so long.
+const A_MOMENT: TimeDelta = TimeDelta::seconds(5);
 
 impl Settlement {
     pub fn new(aws: &Aws, config: &config::Worker) -> Self {
@@ -58,9 +63,10 @@ impl Settlement {
             }
             Step::Again(next) | Step::Held(next) => self.again(next, message).await,
             Step::Dead(dead) => self.dead(dead, message).await,
-            Step::HandedBack(wait) => {
-                return self.hide(&messages, TimeDelta::from_std(*wait).unwrap_or_default()).await;
+            Step::HandedBack { .. } if !is_in_lane(message, &job) || job.sends >= MOST_SENDS => {
+                return self.hide(&messages, A_MOMENT).await;
             }
+            Step::HandedBack { deleted } => self.later(&job, *deleted, message).await,
         };
         match settled {
             Ok(()) => Vec::new(),
@@ -113,7 +119,20 @@ impl Settlement {
             next.place(),
         );
         let fifo = Fifo { group: next.id.clone(), deduplication: format!("{}-again", message.id) };
-        self.jobs.send(&Message { body: next.body(), fifo: Some(fifo), attributes: Vec::new() }).await
+        self.send(next, fifo).await
+    }
+
+    /// To the end of its lane, as a new message: were it only hidden, it would look like one that a worker died with.
+    async fn later(&self, job: &Job, deleted: usize, message: &Received) -> Result<(), ApiError> {
+        info!(job.id, volume.id = job.volume, "{} goes to the end of its lane, for lack of time", job.place());
+        let fifo = Fifo { group: job.lane().to_string(), deduplication: format!("{}-later", message.id) };
+        let most = job.most.map(|most| most.saturating_sub(deleted));
+        self.send(&Job { most, ..job.clone() }, fifo).await
+    }
+
+    async fn send(&self, job: &Job, fifo: Fifo) -> Result<(), ApiError> {
+        let sent = Job { sends: job.sends + 1, ..job.clone() };
+        self.jobs.send(&Message { body: sent.body(), fifo: Some(fifo), attributes: Vec::new() }).await
     }
 
     async fn dead(&self, dead: &Job, message: &Received) -> Result<(), ApiError> {
@@ -130,7 +149,7 @@ impl Settlement {
             reason(failure),
         );
         // As good as new for whoever redrives it, SQS's own redrive too; the history stays.
-        let written = Job { told: true, give_up_at: None, ..dead.clone() };
+        let written = Job { told: true, give_up_at: None, sends: 0, ..dead.clone() };
         let letter = Message {
             body: written.body(),
             fifo: Some(Fifo { group: dead.id.clone(), deduplication: message.id.clone() }),
@@ -310,9 +329,8 @@ impl Settlement {
     }
 }
 
-/// A job that waits as the same attempt, and has a group of its own already, is only hidden: a chain of messages to the
-/// function's own queue would end after about sixteen, by Lambda's recursion detection.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+/// A job that waits as the same attempt, and has a group of its own already, is only hidden: the chain of messages to
+/// the function's own queue must not grow (see [`MOST_SENDS`]).
 fn is_waiting_alone(job: &Job, next: &Job, message: &Received) -> bool {
     let knows_why = next.attempt == job.attempt && job.failure.is_some();
     knows_why && !is_in_lane(message, job) && message.receives < MOST_RECEIVES
@@ -338,14 +356,6 @@ fn attributes(class: Class, code: &str, message: &str) -> Vec<(&'static str, Str
     let message = if message.is_empty() { "no message" } else { message };
     let class = ("ErrorClass", class.to_string());
     vec![class, ("ErrorCode", code.into()), ("ErrorMessage", sqs_text(&shortened(message, 1000)))]
-}
-
-/// SQS takes the characters of XML 1.0 only.
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
-fn sqs_text(text: &str) -> String {
-    let is_allowed =
-        |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
-    text.chars().map(|c| if is_allowed(c) { c } else { '\u{FFFD}' }).collect()
 }
 
 fn reason(failure: &Failure) -> String {

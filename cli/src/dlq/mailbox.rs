@@ -174,7 +174,9 @@ impl Reading<'_> {
     /// it was hidden for.
     fn has_news(&self, batch: &[Received]) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        batch.iter().fold(false, |has_news, message| seen.insert(message.id.clone()) || has_news)
+        let before = seen.len();
+        seen.extend(batch.iter().map(|message| message.id.clone()));
+        seen.len() > before
     }
 
     fn end(&self) {

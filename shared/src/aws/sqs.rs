@@ -270,6 +270,14 @@ impl Message {
     }
 }
 
+/// `text` with nothing in it that SQS refuses: it takes the characters of XML 1.0 only.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+pub fn sqs_text(text: &str) -> String {
+    let is_allowed =
+        |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
+    text.chars().map(|c| if is_allowed(c) { c } else { '\u{FFFD}' }).collect()
+}
+
 /// Whole seconds, rounded up: SQS knows no others.
 #[expect(clippy::cast_possible_truncation, reason = "what SQS takes, hours at the most, fits")]
 fn seconds(time: TimeDelta) -> i32 {

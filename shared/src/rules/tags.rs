@@ -8,6 +8,8 @@ use crate::vocabulary::tag;
 
 /// EC2's limit: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
 const MOST_TAGS: usize = 50;
+/// EC2's limit for a tag's value, in characters.
+const LONGEST_VALUE: usize = 256;
 /// How many tags [`snapshot_tags`] writes by itself at the most.
 const MOST_OWN_TAGS: usize = 9;
 /// EC2's limit for a description, in characters.
@@ -61,14 +63,14 @@ pub fn snapshot_tags(job: &Job) -> Vec<(String, String)> {
     tags.extend(job.retain.as_ref().map(|rule| (tag::RETAIN.into(), rule.to_string())));
     tags.extend(job.keyword.clone().map(|key| (tag::KEYWORD.into(), key)));
     tags.extend(job.instance.clone().map(|id| (tag::INSTANCE.into(), id)));
-    tags.extend(job.device.clone().map(|device| (tag::DEVICE.into(), device)));
+    tags.extend(job.device.as_ref().map(|device| (tag::DEVICE.into(), shortened(device, LONGEST_VALUE))));
     if job.time_zone != chrono_tz::UTC {
         tags.push((tag::TIME_ZONE.into(), job.time_zone.name().into()));
     }
     let delete_on = job.retain.as_ref().and_then(|rule| rule.delete_on(job.slot, job.time_zone));
     tags.extend(delete_on.map(|day| (tag::DELETE_ON.into(), day.to_string())));
     let chosen = job.tags.iter().filter(|(key, _)| !is_reserved(key));
-    tags.extend(chosen.map(|(key, value)| (shortened(key, 127), shortened(value, 256))));
+    tags.extend(chosen.map(|(key, value)| (shortened(key, 127), shortened(value, LONGEST_VALUE))));
     tags.truncate(MOST_TAGS);
     tags
 }

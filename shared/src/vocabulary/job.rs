@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::body::body;
 use super::class::Class;
 use super::orphans::Orphans;
 use super::policy::Role;
-use super::problem::Problem;
+use super::problem::{Problem, shortened};
 use super::retain::{self, RetainRule};
 use super::slot::Slot;
 
@@ -72,6 +73,9 @@ pub struct Job {
     /// Which attempt this is, from 1.
     #[serde(default = "first_attempt")]
     pub attempt: u32,
+    /// How often a worker has sent it on: Lambda stops a chain of messages to a function's own queue after about sixteen.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sends: u32,
     /// When the planner put it onto the queue; written by the first worker that sends it on, where the planner did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enqueued: Option<DateTime<Utc>>,
@@ -202,6 +206,7 @@ impl Identity<'_> {
             role: role.cloned(),
             tags: BTreeMap::new(),
             attempt: first_attempt(),
+            sends: 0,
             enqueued: None,
             give_up_at: None,
             not_before: None,
@@ -217,15 +222,18 @@ impl Job {
         let value: Value = serde_json::from_str(body)
             .map_err(|_| Problem::value("body", &body, "a JSON object, the job message of version 1"))?;
         check_version(&value)?;
-        let job = Self::deserialize(&value)
-            .map_err(|error| Problem::value("body", &value, &format!("a job message of version 1 ({error})")))?;
+        let job = Self::deserialize(&value).map_err(|error| {
+            // The error may quote a value, however long that is.
+            let error = shortened(&error.to_string(), 500);
+            Problem::value("body", &value, &format!("a job message of version 1 ({error})"))
+        })?;
         job.check()?;
         Ok(job)
     }
 
     /// The message body.
     pub fn body(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        body(self)
     }
 
     /// The lane that the job's first attempt travels in.
@@ -242,6 +250,13 @@ impl Job {
         let id_is_plain = self.id.bytes().all(|byte| byte.is_ascii_graphic());
         if self.id.is_empty() || self.id.len() > 100 || !id_is_plain {
             return Err(Problem::value("job", &self.id, "1 to 100 printable ASCII characters"));
+        }
+        // They become tags of a snapshot, which EC2 would refuse each time anew.
+        if !is_text(&self.policy, 256) {
+            return Err(Problem::value("policy", &self.policy, "a policy's name of 1 to 256 characters"));
+        }
+        if let Some(keyword) = self.keyword.as_deref().filter(|keyword| !is_text(keyword, 128)) {
+            return Err(Problem::value("keyword", &keyword, "the key of a tag, 1 to 128 characters"));
         }
         if !is_account(&self.account) {
             return Err(Problem::value("account", &self.account, ACCOUNT));
@@ -310,6 +325,10 @@ fn is_resource_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {
         (8..=17).contains(&digits.len()) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     })
+}
+
+fn is_text(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.chars().count())
 }
 
 fn utc() -> Tz {
@@ -412,10 +431,31 @@ mod tests {
         check_refused("eu-central-1", "169.254.169.254", "region", "eu-central-1");
         check_refused(r#""attempt":1"#, r#""attempt":0"#, "attempt", "1 or more");
         check_refused("2f0c7e1a9b3d4c5e6f70", "", "job", "printable");
+        check_refused("daily", "", "policy", "1 to 256 characters");
+        check_refused("daily", &"x".repeat(257), "policy", "1 to 256 characters");
+        check_refused(r#""retain""#, &format!(r#""keyword":"{}","retain""#, "x".repeat(129)), "keyword", "1 to 128");
         check_refused("2026-11-20T02:00:00Z", "yesterday", "body", "2026-11-20T02:00:00Z");
         check_refused(r#""retain":"7d""#, r#""retain":"7 days""#, "body", "forever");
         check_refused(r#""retain":"7d","#, "", "retain", "forever");
         check_refused(r#""policy":"daily","#, "", "body", "missing field `policy`");
+    }
+
+    /// What is refused is a report and an attribute of the dead letter, where a body of a mebibyte would not fit.
+    #[test]
+    fn a_refusal_is_short_however_long_the_message() {
+        let long = "x".repeat(100_000);
+        for (from, to) in [("\"daily\"", format!("[\"{long}\"]")), ("7d", long.clone()), ("Name", long)] {
+            let problem = Job::parse(&VERSION_1.replace(from, &to).replace(":\"db\"", ":1")).unwrap_err();
+            assert!(problem.to_string().len() < 1500, "{} bytes", problem.to_string().len());
+        }
+    }
+
+    #[test]
+    fn what_sqs_refuses_is_no_part_of_a_body() {
+        let mut job = Job::parse(VERSION_1).unwrap();
+        job.tags.insert("a\u{fffe}".into(), "\u{ffff}".into());
+        assert!(!job.body().contains(['\u{fffe}', '\u{ffff}']), "{}", job.body());
+        assert_eq!(Job::parse(&job.body()), Ok(job));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The words of the pipeline, as plain values: no I/O, no clock, no SDK.
 
 pub mod api_error;
+mod body;
 pub mod class;
 pub mod inventory;
 pub mod job;

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` is {found}; allowed: {allowed}")]
 pub struct Problem {
-    /// The field's name, with its path: `select.tags.Backup`.
+    /// The field's name, with its path: `select.tags.Backup`. Cut to 200 characters, for whoever wrote it chose it.
     pub field: String,
     /// What was found there: the value as JSON, `missing`, or `not a known field`.
     pub found: String,
@@ -30,7 +30,7 @@ impl Problem {
     }
 
     fn new(field: &str, found: String, allowed: &str) -> Self {
-        Self { field: field.into(), found, allowed: allowed.into() }
+        Self { field: shortened(field, 200), found, allowed: allowed.into() }
     }
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::body::body;
 use super::class::Class;
 use super::job::{Action, Failure, Job};
 use super::slot::Slot;
@@ -249,6 +250,6 @@ impl DeadLetter {
 impl Report {
     /// The message body.
     pub fn body(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        body(self)
     }
 }

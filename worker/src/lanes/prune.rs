@@ -209,6 +209,7 @@ fn after(step: Step, deleted: usize) -> Step {
             let most = next.most.map(|most| most.saturating_sub(deleted));
             Step::Again(Box::new(Job { most, ..*next }))
         }
+        Step::HandedBack { .. } => Step::HandedBack { deleted },
         step => step,
     }
 }
