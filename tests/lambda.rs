@@ -145,7 +145,8 @@ fn build(folder: &std::path::Path) {
     python::run(cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
 }
 
-fn log(name: &str) -> File {
+/// Where what a program prints is kept.
+pub(crate) fn log(name: &str) -> File {
     let folder = python::build_folder().join("e2e-logs");
     std::fs::create_dir_all(&folder).unwrap();
     File::options().create(true).append(true).open(folder.join(format!("{name}.log"))).unwrap()

@@ -116,14 +116,17 @@ impl Proxy {
         self.wire.mood.lock().unwrap().rules.push(rule);
     }
 
-    #[expect(dead_code, reason = "the story of chaos is being written")]
+    /// Nothing is refused by rule any more.
+    pub fn clear(&self) {
+        self.wire.mood.lock().unwrap().rules.clear();
+    }
+
     /// From now on a `share` of all calls goes wrong, in one way or another; none with a share of 0.
     pub fn chaos(&self, seed: u64, share: f64) {
         let mut mood = self.wire.mood.lock().unwrap();
         (mood.seed, mood.share) = (seed, share);
     }
 
-    #[expect(dead_code, reason = "the story of chaos is being written")]
     /// From now on a `share` of the messages that are sent to jobs queues is sent once more, as messages that SQS cannot
     /// know: with another deduplication id, and every second one outside its group.
     pub fn double(&self, share: f64) {
