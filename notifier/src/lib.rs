@@ -19,7 +19,7 @@ mod rest;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_runtime::Diagnostic;
 use shared::aws::Aws;
@@ -29,10 +29,15 @@ use shared::config;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::digest::{Alert, alerts};
+use crate::digest::{Alert, News, alerts};
 use crate::inbox::{Inbox, Origin};
 use crate::incoming::Incoming;
 use crate::quiet::Quiet;
+
+/// What a message of Lambda's event tells. `topic` is where we publish: what comes from there is no news.
+pub fn news(message: SqsMessage, topic: &str) -> Result<Vec<News>, Diagnostic> {
+    Ok(Incoming::of_event(message, topic)?.news)
+}
 
 /// The notifier Lambda.
 #[derive(Debug)]

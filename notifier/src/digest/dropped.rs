@@ -7,7 +7,7 @@ use super::text::{LONGEST_REASON, MOST_NAMED, counted, named, plain, time};
 
 /// Who dropped what, and why.
 pub(super) fn section(reports: &[Dropped]) -> Option<Section> {
-    let count: usize = reports.iter().map(|report| report.count).sum();
+    let count: usize = reports.iter().map(|report| report.count).fold(0, usize::saturating_add);
     let headline = format!("{} dropped", counted(count, "dead letter"));
     let texts: Vec<String> = reports.iter().take(MOST_NAMED).map(drop).collect();
     let more = reports.len().saturating_sub(MOST_NAMED);

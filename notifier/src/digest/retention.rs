@@ -11,7 +11,8 @@ use super::text::{LONGEST_REASON, MOST_NAMED, counted, named, plain, word};
 pub(super) fn section(reports: &[Retention]) -> Option<Section> {
     reports.first()?;
     let is_capped = reports.iter().any(|report| report.capped.is_some());
-    let findings: usize = reports.iter().map(|report| report.count.max(report.findings.len())).sum();
+    let findings = reports.iter().map(|report| report.count.max(report.findings.len()));
+    let findings: usize = findings.fold(0, usize::saturating_add);
     let capped = is_capped.then(|| "stopped by the cap, nothing deleted".into());
     let found = (findings > 0).then(|| counted(findings, "finding"));
     let headline = capped.into_iter().chain(found).collect::<Vec<String>>().join(", ");

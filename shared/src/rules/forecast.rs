@@ -15,6 +15,9 @@ use crate::vocabulary::tag;
 const AHEAD: usize = 800;
 /// How many of the last gaps between two backups are looked at.
 const GAPS: usize = 8;
+/// What is no pace: two begun together, or so far apart that looking ahead would leave the calendar.
+const SHORTEST_GAP: TimeDelta = TimeDelta::minutes(1);
+const LONGEST_GAP: TimeDelta = TimeDelta::days(3660);
 const AHEAD_ID: &str = "ahead-";
 
 /// For each snapshot of the volume that a rule will let go: the first time at which it does, if the backups of each
@@ -80,7 +83,7 @@ fn next_of(case: &Case<'_>, mut snapshots: Vec<&Snapshot>) -> Option<Coming> {
     let starts: Vec<DateTime<Utc>> = starts.take(GAPS + 1).collect();
     let mut gaps: Vec<TimeDelta> = starts.windows(2).map(|pair| pair[0] - pair[1]).collect();
     gaps.sort();
-    let gap = gaps.get(gaps.len() / 2).copied().filter(|gap| *gap >= TimeDelta::minutes(1))?;
+    let gap = gaps.get(gaps.len() / 2).copied().filter(|gap| (SHORTEST_GAP..=LONGEST_GAP).contains(gap))?;
     // A person who takes the keyword's tag off the newest means that one only.
     let has_its_keyword =
         |snapshot: &&&Snapshot| snapshot.tags.get(tag::KEYWORD).is_none_or(|key| snapshot.tags.contains_key(key));
@@ -182,6 +185,13 @@ mod tests {
         snapshots.extend(daily("daily", "forever", 0..3));
         let goes = ["snap-8 2026-11-21", "snap-9 2026-11-20"];
         check(&snapshots, Presence::Living, "keep-last", &goes);
+    }
+
+    #[test]
+    fn backups_that_are_centuries_apart_have_no_pace() {
+        let mut snapshots = daily("daily", "3", 0..2);
+        snapshots[1].started = "0125-07-24T15:20:42Z".parse().ok();
+        check(&snapshots, Presence::Living, "keep-last", &[]);
     }
 
     #[test]

@@ -69,9 +69,13 @@ pub fn snapshot_tags(job: &Job) -> Vec<(String, String)> {
     }
     let delete_on = job.retain.as_ref().and_then(|rule| rule.delete_on(job.slot, job.time_zone));
     tags.extend(delete_on.map(|day| (tag::DELETE_ON.into(), day.to_string())));
-    let chosen = job.tags.iter().filter(|(key, _)| !is_reserved(key));
-    tags.extend(chosen.map(|(key, value)| (shortened(key, 127), shortened(value, LONGEST_VALUE))));
-    tags.truncate(MOST_TAGS);
+    for (key, value) in job.tags.iter().filter(|(key, _)| !key.is_empty() && !is_reserved(key)) {
+        // Two long ones may have become one, and EC2 refuses a key that stands there twice.
+        let key = shortened(key, 127);
+        if tags.len() < MOST_TAGS && !tags.iter().any(|(other, _)| *other == key) {
+            tags.push((key, shortened(value, LONGEST_VALUE)));
+        }
+    }
     tags
 }
 
@@ -180,6 +184,17 @@ mod tests {
     fn a_keywords_snapshot_says_which_tag_counts() {
         let job = Job { retain: "3".parse().ok(), keyword: Some("SnapshotDaily".into()), ..job() };
         assert!(snapshot_tags(&job).contains(&("snapkeep:keyword".into(), "SnapshotDaily".into())));
+    }
+
+    #[test]
+    fn a_key_that_ec2_refuses_is_left_out() {
+        let long = |end: char| format!("{}{end}", "x".repeat(127));
+        let wanted = [(long('a'), "1".into()), (long('b'), "2".into()), (String::new(), "3".into())];
+        let job = Job { tags: wanted.into(), device: Some("d".repeat(300)), ..job() };
+        let written = snapshot_tags(&job);
+        let keys: Tags = written.iter().cloned().collect();
+        assert_eq!((keys.len(), written.len()), (10, 10), "{keys:?}");
+        assert_eq!(keys[tag::DEVICE].chars().count(), 256);
     }
 
     #[test]
