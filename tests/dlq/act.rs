@@ -50,8 +50,7 @@ async fn what_is_still_needed_is_redriven_through_the_real_worker_and_what_is_ba
     assert_eq!(stack.waiting(&stack.queues.jobs).await, 0);
     let said = terminal.types("redrive --yes").await;
     assert_eq!(said.exit, 0, "{}{}", said.out, said.err);
-    for words in ["2 dead letters to send to jobs.fifo", "stays: there is a snapshot since", "Sent 2 of 2 dead letters"]
-    {
+    for words in ["2 dead letters to send to jobs.fifo", "stays: backed up since", "Sent 2 of 2 dead letters"] {
         assert!(said.out.contains(words), "{words} is missing from {}", said.out);
     }
     stack.settle().await;
@@ -135,6 +134,25 @@ async fn poison_is_sent_again_only_when_somebody_points_at_it() {
     let sent = terminal.stack.drain(&terminal.stack.queues.jobs).await;
     let bodies: BTreeSet<String> = sent.into_iter().map(|(body, _)| body).collect();
     assert!(bodies.len() == 2 && bodies.contains("hello"), "{bodies:?}");
+}
+
+/// SQS shows no more of a message group while ten of it are out.
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_behind_ten_of_their_group_are_told_of_and_come_after_those() {
+    let world = World::default();
+    let volumes = volumes(&world, 14);
+    let terminal = Terminal::new(world, 0).await;
+    let letters: Vec<Put> = volumes.iter().map(|volume| Put { attributes: None, ..unbacked(volume) }).collect();
+    terminal.put_in(&letters, Some("lane")).await;
+    let listed = terminal.json("list").await;
+    assert_eq!((&listed["matching"], listed["notes"].as_array().unwrap().len()), (&json!(10), 1));
+    assert!(listed["notes"][0].as_str().unwrap().contains("SQS counts 14 dead letters and shows 10"), "{listed}");
+    for sent in [10, 4] {
+        let said = terminal.types("redrive --yes --class poison").await;
+        let expected = format!("Sent {sent} of {sent}");
+        assert!(said.exit == 0 && said.out.contains(&expected), "{expected}: {}{}", said.out, said.err);
+    }
+    assert_eq!(ids(&on_the_way(&terminal).await), letters.iter().map(job_id).collect());
 }
 
 /// What SQS's own redrive sends: the body as it is, as a new message.

@@ -90,11 +90,16 @@ impl Terminal {
 
     /// Puts dead letters straight into the queue, each in a group of its own.
     pub async fn put(&self, letters: &[Put]) {
+        self.put_in(letters, None).await;
+    }
+
+    /// The same, in one message group.
+    pub async fn put_in(&self, letters: &[Put], group: Option<&str>) {
         for (chunk, ten) in letters.chunks(10).enumerate() {
             let entries = ten.iter().enumerate().map(|(index, letter)| {
                 let id = format!("letter-{}-{}", chunk * 10 + index, Utc::now().timestamp_micros());
                 let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(&letter.body);
-                let entry = entry.message_group_id(&id).message_deduplication_id(&id);
+                let entry = entry.message_group_id(group.unwrap_or(&id)).message_deduplication_id(&id);
                 entry.set_message_attributes(letter.attributes.as_ref().map(attributes)).build().unwrap()
             });
             let request = self.sqs.send_message_batch().queue_url(&self.stack.queues.dlq);

@@ -71,12 +71,12 @@ impl Group<'_> {
         jobs.map(|job| of(job).as_str()).collect()
     }
 
-    /// `daily in eu-central-1`, and no more than a few of each.
+    /// ` of daily in eu-central-1`, and no more than a few of each; nothing where none can be read.
     pub fn whereabouts(&self) -> String {
         let policies = some(&self.distinct(|job| &job.policy));
         match self.volumes() {
-            0 => "unreadable".into(),
-            _ => format!("{policies} in {}", some(&self.distinct(|job| &job.region))),
+            0 => String::new(),
+            _ => format!(" of {policies} in {}", some(&self.distinct(|job| &job.region))),
         }
     }
 
@@ -103,14 +103,14 @@ fn some(names: &BTreeSet<&str>) -> String {
 
 /// A row for each cause.
 pub(crate) fn causes_table(groups: &[Group<'_>], retention: TimeDelta, now: DateTime<Utc>) -> String {
-    let heads = ["Letters", "Volumes", "Oldest", "Expires", "Class", "Code"];
+    let heads = ["Letters", "Volumes", "Oldest", "Expires in", "Class", "Code"];
     let rows = groups.iter().map(|group| {
         let oldest = group.oldest().unwrap_or(now);
         [
             group.letters.len().to_string(),
             group.volumes().to_string(),
             ago(now - oldest),
-            format!("in-{}", ago(oldest + retention - now)),
+            ago(oldest + retention - now),
             group.class.to_string(),
             plain(&shortened(group.code, 60)),
         ]
@@ -153,7 +153,7 @@ mod tests {
     fn letters_that_say_the_same_of_different_volumes_have_one_cause() {
         let all: Vec<Letter> = (0..5).map(|number| of_volume(number, "too many tags")).collect();
         assert_eq!(shown(&all), [(5, "too many tags on vol-…".into())]);
-        assert_eq!((causes(&all)[0].volumes(), causes(&all)[0].whereabouts()), (5, "daily in eu-central-1".into()));
+        assert_eq!((causes(&all)[0].volumes(), causes(&all)[0].whereabouts()), (5, " of daily in eu-central-1".into()));
     }
 
     #[test]
@@ -176,6 +176,6 @@ mod tests {
     #[test]
     fn what_cannot_be_read_has_a_cause_and_no_whereabouts() {
         let all = [letter("m-1", "hello", &[])];
-        assert_eq!((causes(&all)[0].volumes(), causes(&all)[0].whereabouts()), (0, "unreadable".into()));
+        assert_eq!((causes(&all)[0].volumes(), causes(&all)[0].whereabouts()), (0, String::new()));
     }
 }

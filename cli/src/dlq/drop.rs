@@ -20,7 +20,7 @@ use super::letter::Letter;
 use super::list::heading;
 use super::mailbox::{HIDDEN, Taken};
 use super::needs::{Now, needs};
-use super::preview::{Choice, WORDS, chosen, preview, preview_json};
+use super::preview::{Choice, WORDS, chosen, preview, preview_json, unasked};
 use super::text::letters;
 use super::{Desk, Source, failed};
 use crate::plan::Output;
@@ -71,6 +71,7 @@ impl Options {
             if !choices.is_empty() {
                 parts.extend([preview(&choices, "is deleted"), String::new()]);
             }
+            parts.extend(unasked(&choices));
             parts.extend(found.notes());
             parts.push(self.told(&choices));
             show(&parts.join("\n"));

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use serde_json::json;
+use shared::vocabulary::problem::shortened;
 
 use super::causes::expiring;
 use super::filters::Filters;
 use super::letter::Letter;
 use super::list::heading;
-use super::needs::{Now, needs};
+use super::needs::{Now, is_unasked, needs, unasked};
 use super::preview::WORDS;
 use super::text::what_next;
 use super::{Desk, Found, Source};
-use crate::plan::{MOST_ROWS, Output};
+use crate::plan::Output;
 use crate::show::show;
 use crate::table::{plain, table};
 use crate::{Error, exit};
@@ -25,6 +26,9 @@ pub(crate) struct Options {
     source: Source,
     #[command(flatten)]
     filters: Filters,
+    /// Each letter in a line of its own, with why; otherwise so only for a few.
+    #[arg(long, visible_alias = "all")]
+    letters: bool,
 }
 
 impl Options {
@@ -37,7 +41,7 @@ impl Options {
             Output::Json => show(&json(&desk, &found, &all)),
             Output::Table => show(&self.text(&desk, &found, &all, heading)),
         }
-        let is_whole = all.iter().all(|(letter, now)| letter.job.is_err() || matches!(now, Now::Known(_)));
+        let is_whole = !all.iter().any(|(letter, now)| is_unasked(letter, now));
         Ok(if is_whole { exit::DONE } else { exit::PARTLY })
     }
 
@@ -51,27 +55,16 @@ impl Options {
             expiring(needed, desk.mailbox.retention, desk.now)
                 .map(|warning| format!("{warning}; all of these are still needed")),
         );
-        parts.extend(unasked(all));
+        parts.extend(unasked(all.iter().map(|(letter, now)| (letter, now))));
         parts.extend(found.notes());
         parts.extend(self.next(all));
         parts.join("\n")
     }
 
-    /// Letter by letter, those that are needed first.
     fn rows(&self, all: &[(Letter, Now)]) -> String {
         let mut sorted: Vec<&(Letter, Now)> = all.iter().collect();
         sorted.sort_by_key(|(_, now)| WORDS.iter().position(|(word, _)| *word == now.word()));
-        let rows = sorted.iter().take(MOST_ROWS).map(|(letter, now)| {
-            let job = letter.job.as_ref().ok();
-            let of = |text: Option<&String>| text.map(|text| plain(text)).unwrap_or_default();
-            let volume = job.map(|job| &job.volume);
-            [now.word().into(), plain(letter.id()), of(volume), of(job.map(|job| &job.region)), plain(now.why())]
-        });
-        let table = table(["Need", "Job or message", "Volume", "Region", "Why"], &[], rows.collect());
-        match all.len().saturating_sub(MOST_ROWS) {
-            0 => table,
-            more => format!("{table}\n and {more} more; `dlq explain --output json` has them all\n"),
-        }
+        if self.letters || all.len() <= FEW { letter_by_letter(&sorted) } else { by_cause(&sorted) }
     }
 
     fn next(&self, all: &[(Letter, Now)]) -> Option<String> {
@@ -79,7 +72,7 @@ impl Options {
         let filters = &self.filters;
         let mut commands = Vec::new();
         if has("needed") {
-            commands.push((format!("snapkeep dlq redrive{filters}"), "send what is needed again, after a look"));
+            commands.push((format!("snapkeep dlq redrive{filters}"), "send what is needed, after a look"));
         }
         let settled: Vec<&str> = ["gone", "backed-up", "done"].into_iter().filter(|word| has(word)).collect();
         if !settled.is_empty() {
@@ -87,8 +80,43 @@ impl Options {
             let drop = format!("snapkeep dlq drop{filters} --need {words} --reason 'not needed any more'");
             commands.push((drop, "delete what nobody needs"));
         }
+        if !self.letters && all.len() > FEW {
+            commands.push((format!("snapkeep dlq explain{filters} --letters"), "each letter, with why"));
+        }
         (!commands.is_empty()).then(|| what_next(&commands))
     }
+}
+
+/// So few letters are shown one by one.
+const FEW: usize = 20;
+
+fn letter_by_letter(all: &[&(Letter, Now)]) -> String {
+    let rows = all.iter().map(|(letter, now)| {
+        let job = letter.job.as_ref().ok();
+        let of = |text: Option<&String>| text.map(|text| plain(text)).unwrap_or_default();
+        let volume = job.map(|job| &job.volume);
+        [now.word().into(), plain(letter.id()), of(volume), of(job.map(|job| &job.region)), plain(now.why())]
+    });
+    table(["Need", "Job or message", "Volume", "Region", "Why"], &[], rows.collect())
+}
+
+/// How many of each need and code, and the first of them to look at.
+fn by_cause(all: &[&(Letter, Now)]) -> String {
+    let mut groups = Vec::<(usize, &Letter, &Now)>::new();
+    for (letter, now) in all {
+        let is_such = |group: &&mut (usize, &Letter, &Now)| {
+            (group.2.word(), &group.1.cause.code) == (now.word(), &letter.cause.code)
+        };
+        match groups.iter_mut().find(is_such) {
+            Some(group) => group.0 += 1,
+            None => groups.push((1, letter, now)),
+        }
+    }
+    let rows = groups.into_iter().map(|(count, letter, now)| {
+        let code = plain(&shortened(&letter.cause.code, 60));
+        [count.to_string(), now.word().into(), code, plain(letter.id())]
+    });
+    table(["Letters", "Need", "Code", "Such as"], &["Letters"], rows.collect())
 }
 
 fn json(desk: &Desk, found: &Found, all: &[(Letter, Now)]) -> String {
@@ -113,15 +141,4 @@ fn summary(all: &[(Letter, Now)]) -> String {
         Some([count.to_string(), String::from(*word), String::from(*meaning)])
     });
     table(["Letters", "Need", "What it means"], &["Letters"], rows.collect())
-}
-
-/// Why EC2 could not be asked, each reason once.
-fn unasked(all: &[(Letter, Now)]) -> impl Iterator<Item = String> {
-    let mut reasons = BTreeMap::<&str, usize>::new();
-    for (_, now) in all.iter().filter(|(letter, _)| letter.job.is_ok()) {
-        if let Now::Unknown(why) = now {
-            *reasons.entry(why).or_default() += 1;
-        }
-    }
-    reasons.into_iter().map(|(why, count)| format!("error: {count} unknown: {}", plain(why)))
 }

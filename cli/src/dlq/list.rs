@@ -61,9 +61,9 @@ impl Options {
         let (first, letter) = (groups.first()?, found.letters.first()?);
         let (filters, code) = (&self.filters, word(first.code));
         Some(what_next(&[
-            (format!("snapkeep dlq explain{filters}"), "what EC2 says now: still needed, backed up since, or gone"),
+            (format!("snapkeep dlq explain{filters}"), "still needed? EC2 is asked"),
             (format!("snapkeep dlq list --code {code} --letters"), "each letter of a cause"),
-            (format!("snapkeep dlq show {}", word(letter.id())), "the oldest letter, with its history"),
+            (format!("snapkeep dlq show {}", word(letter.id())), "the oldest, with its history"),
             (format!("snapkeep dlq redrive{filters} --dry-run"), "what would be sent again"),
         ]))
     }
@@ -94,20 +94,17 @@ pub(super) fn heading(desk: &Desk, found: &Found, causes: usize) -> String {
 
 /// What was said, what it means and what to do, under the code that stands in the table.
 fn why(group: &Group<'_>) -> String {
-    let code = plain(&shortened(group.code, 60));
-    let about = about(group.code).map(|about| format!(": {about}")).unwrap_or_default();
+    let (code, count) = (plain(&shortened(group.code, 60)), group.letters.len());
+    let letters = if count == 1 { "letter" } else { "letters" };
     let message = plain(&shortened(&group.message, 300));
-    format!(
-        "\n{code} ({}; {}){about}\n  \"{message}\"\n  {}: {}",
-        group.letters.len(),
-        group.whereabouts(),
-        group.class,
-        meaning(group.class)
-    )
+    let about = about(group.code).map(|about| format!("\n  {about}")).unwrap_or_default();
+    let whereabouts = group.whereabouts();
+    let (class, meaning) = (group.class, meaning(group.class));
+    format!("\n{code}, {count} {letters}{whereabouts}\n  \"{message}\"{about}\n  {class}: {meaning}")
 }
 
 fn letters_table(desk: &Desk, all: &[Letter]) -> String {
-    let heads = ["Job or message", "Volume", "Region", "Policy", "Code", "Age", "Expires"];
+    let heads = ["Job or message", "Volume", "Region", "Policy", "Code", "Age", "Left"];
     let rows = all.iter().map(|letter| {
         let job = letter.job.as_ref().ok();
         let of = |text: Option<&String>| text.map(|text| plain(text)).unwrap_or_default();
@@ -118,7 +115,7 @@ fn letters_table(desk: &Desk, all: &[Letter]) -> String {
             of(job.map(|job| &job.policy)),
             plain(&shortened(&letter.cause.code, 60)),
             ago(letter.age(desk.now)),
-            format!("in-{}", ago(letter.expires(desk.mailbox.retention) - desk.now)),
+            ago(letter.expires(desk.mailbox.retention) - desk.now),
         ]
     });
     table(heads, &heads[5..], rows.collect())

@@ -90,12 +90,16 @@ impl Mailbox {
             future::join_all(readers).await.into_iter().collect::<Result<Vec<()>, ApiError>>()
         };
         let held = async {
-            let mut held = Handles::new();
+            let (mut held, mut dealt_with) = (Handles::new(), 0);
             while let Some(batch) = batches.recv().await {
                 progress.inc(batch.len() as u64);
                 held.extend(handles(&batch));
                 let Taken { done, is_enough } = take(batch).await;
                 done.iter().for_each(|id| drop(held.remove(id)));
+                dealt_with += done.len();
+                if dealt_with > 0 {
+                    progress.set_message(format!(", {dealt_with} done"));
+                }
                 if is_enough {
                     reading.end();
                 }
@@ -126,7 +130,7 @@ impl Mailbox {
     /// On a terminal only.
     fn progress(&self) -> ProgressBar {
         let bar = ProgressBar::new(self.counted as u64);
-        let style = ProgressStyle::with_template("{spinner} {pos} of about {len} dead letters read, {elapsed}");
+        let style = ProgressStyle::with_template("{spinner} {pos} of about {len} dead letters read{msg}, {elapsed}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         bar.enable_steady_tick(Duration::from_millis(200));
         bar

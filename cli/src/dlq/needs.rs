@@ -14,6 +14,7 @@ use shared::vocabulary::job::{Action, Job};
 use shared::vocabulary::policy::{Account, Role};
 
 use super::letter::Letter;
+use crate::table::plain;
 
 /// What is known of a letter's need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,20 @@ impl Now {
         letter["why"] = json!(self.why());
         letter
     }
+}
+
+/// Whether EC2 could have said something of it, and could not be asked.
+pub(crate) fn is_unasked(letter: &Letter, now: &Now) -> bool {
+    letter.job.is_ok() && matches!(now, Now::Unknown(_))
+}
+
+/// Why EC2 could not be asked, each reason once.
+pub(crate) fn unasked<'a>(all: impl Iterator<Item = (&'a Letter, &'a Now)>) -> Vec<String> {
+    let mut reasons = BTreeMap::<&str, usize>::new();
+    for (_, now) in all.filter(|(letter, now)| is_unasked(letter, now)) {
+        *reasons.entry(now.why()).or_default() += 1;
+    }
+    reasons.into_iter().map(|(why, count)| format!("error: {count} unknown: {}", plain(why))).collect()
 }
 
 /// Where a letter's volume is, and by whose credentials it is seen.

@@ -7,7 +7,7 @@ use shared::vocabulary::class::Class;
 use shared::vocabulary::problem::shortened;
 
 use super::letter::Letter;
-use super::needs::Now;
+use super::needs::{self, Now};
 use crate::table::{plain, table};
 
 /// Every need and what it means, the one that asks for something first.
@@ -33,12 +33,17 @@ pub(crate) fn chosen(choices: &[Choice]) -> impl Iterator<Item = &Choice> {
     choices.iter().filter(|choice| choice.left.is_none())
 }
 
+/// Why EC2 could not be asked about some of them.
+pub(crate) fn unasked(choices: &[Choice]) -> Vec<String> {
+    needs::unasked(choices.iter().map(|choice| (&choice.letter, &choice.now)))
+}
+
 /// How many by need and cause, those that go first.
 pub(crate) fn preview(choices: &[Choice], goes: &str) -> String {
-    let heads = ["Letters", "Need", "Class", "Code", "What happens"];
-    let rows = counts(choices).into_iter().map(|((left, need, class, code), count)| {
+    let heads = ["Letters", "Need", "Code", "What happens"];
+    let rows = counts(choices).into_iter().map(|((left, need, _, code), count)| {
         let happens = left.map_or(String::from(goes), |why| format!("stays: {why}"));
-        [count.to_string(), need.into(), class.to_string(), plain(&shortened(code, 60)), happens]
+        [count.to_string(), need.into(), plain(&shortened(code, 60)), happens]
     });
     table(heads, &heads[..1], rows.collect())
 }

@@ -19,7 +19,7 @@ use super::letter::Letter;
 use super::list::heading;
 use super::mailbox::{AHEAD, HIDDEN};
 use super::needs::{Now, needs};
-use super::preview::{Choice, chosen, preview, preview_json};
+use super::preview::{Choice, chosen, preview, preview_json, unasked};
 use super::text::{ago, letters};
 use super::{Source, usage};
 use crate::plan::Output;
@@ -70,6 +70,12 @@ impl Options {
             if !choices.is_empty() {
                 parts.extend([preview(&choices, "is sent again"), String::new()]);
             }
+            if choices.iter().any(|choice| choice.left == Some(POISON)) {
+                parts.push(
+                    "Poison would fail again: look at it with show, then name it by --class, --code or --job.".into(),
+                );
+            }
+            parts.extend(unasked(&choices));
             parts.extend(found.notes());
             parts.push(self.told(count, jobs.name()));
             show(&parts.join("\n"));
@@ -78,7 +84,7 @@ impl Options {
             if self.source.output == Output::Json {
                 show(&json!({"dry_run": self.dry_run, "plan": plan, "result": Done::default().json()}).to_string());
             }
-            return Ok(exit::DONE);
+            return Ok(self.exit_code(&choices, exit::DONE));
         }
         if !self.yes && !confirmed(&format!("Send {} again?", letters(count)), &desk.mailbox.stop).await? {
             eprintln!("Nothing was sent.");
@@ -92,7 +98,13 @@ impl Options {
             Output::Json => show(&json!({"dry_run": false, "plan": plan, "result": done.json()}).to_string()),
             Output::Table => show(&done.text(count, &desk.mailbox.stop)),
         }
-        Ok(done.exit_code(count))
+        Ok(self.exit_code(&choices, done.exit_code(count)))
+    }
+
+    /// Nothing is whole where nobody knows whether letters were needed.
+    fn exit_code(&self, choices: &[Choice], code: u8) -> u8 {
+        let is_known = choices.iter().all(|choice| choice.left != Some(NOT_ASKED));
+        if code == exit::DONE && !is_known { exit::PARTLY } else { code }
     }
 
     /// Which of them go, the oldest first.
@@ -126,20 +138,21 @@ impl Options {
     }
 }
 
+const POISON: &str = "poison";
+const NOT_ASKED: &str = "EC2 could not be asked";
+
 /// Why a letter is not sent again, unless a person says `--all`. What cannot be read has no need that could be found out:
 /// a person who points at it knows better.
 fn left_out(letter: &Letter, now: &Now, is_pointed: bool) -> Option<&'static str> {
     match now {
-        _ if letter.cause.class == Class::Poison && !is_pointed => {
-            Some("it would fail again; look with show, then name it by --class, --code or --job")
-        }
+        _ if letter.cause.class == Class::Poison && !is_pointed => Some(POISON),
         Now::Known(Need::Needed(_)) => None,
         Now::Unknown(_) if letter.job.is_err() => None,
-        Now::Unknown(_) => Some("EC2 could not be asked about it; --all sends it"),
-        Now::Known(Need::BackedUp(_)) => Some("there is a snapshot since"),
-        Now::Known(Need::UnderWay(_)) => Some("a snapshot is being made"),
+        Now::Unknown(_) => Some(NOT_ASKED),
+        Now::Known(Need::BackedUp(_)) => Some("backed up since"),
+        Now::Known(Need::UnderWay(_)) => Some("one is under way"),
         Now::Known(Need::Gone(_)) => Some("the volume is gone"),
-        Now::Known(Need::Done(_)) => Some("there is nothing to prune any more"),
+        Now::Known(Need::Done(_)) => Some("nothing is to be pruned"),
     }
 }
 
