@@ -16,7 +16,7 @@ use crate::stack::{ACCOUNT, config, environment};
 const REGION: &str = "eu-central-1";
 const TOPIC: &str = "snapkeep";
 /// A third of it is for taking what lies on the queue, from an emulator that may be busy.
-const TIMEOUT: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The notifier, its queue and its topic, and an inbox that is subscribed to it.
 #[derive(Debug)]
@@ -210,7 +210,7 @@ async fn ten_thousand_failures_are_one_mail_that_accounts_for_all_of_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_topic_loses_none() {
     const ALL: usize = 60;
-    let desk = Desk::open(5, &[]).await;
+    let desk = Desk::open(20, &[]).await;
     desk.sns.delete_topic().topic_arn(arn("sns", TOPIC)).send().await.unwrap();
     let policy = |number: usize| if number.is_multiple_of(3) { "hourly" } else { "daily" };
     desk.report((0..ALL).map(|number| letter(policy(number), number, "InternalError"))).await;
@@ -225,7 +225,7 @@ async fn a_broken_topic_loses_none() {
             desk.batch().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(90), told).await.expect("everything is told in the end");
+    tokio::time::timeout(Duration::from_secs(150), told).await.expect("everything is told in the end");
     let subjects = desk.subjects().await;
     assert_eq!(
         subjects,

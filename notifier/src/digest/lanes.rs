@@ -38,7 +38,7 @@ fn waiting(lane: &Lane, report: &LaneHeld) -> String {
     format!(
         "{lane}\n\n{code}: {message}\n\
          \x20 No retry mends it, and it is not about one volume: the rest of the lane's jobs wait, and use up no attempt.\n\
-         \x20 Mend it, and they go on by themselves within half an hour; nothing needs to be sent again.\n\
+         \x20 Mend it, and they go on by themselves, as a rule within half an hour; nothing needs to be sent again.\n\
          \x20 If nobody does, {give_up}, and go to the dead-letter queue.\n\
          {}  Look: {}\n",
         request.unwrap_or_default(),

@@ -99,7 +99,7 @@ fn a_lane_that_waits_says_what_is_wrong_and_that_nothing_needs_to_be_sent_again(
 
     UnauthorizedOperation: could not create a snapshot of vol-00000000000000001 in eu-central-1: You are not authorized
       No retry mends it, and it is not about one volume: the rest of the lane's jobs wait, and use up no attempt.
-      Mend it, and they go on by themselves within half an hour; nothing needs to be sent again.
+      Mend it, and they go on by themselves, as a rule within half an hour; nothing needs to be sent again.
       If nobody does, from 2026-11-21 01:00:07 UTC on they give up, and go to the dead-letter queue.
       Request id for AWS Support: 4f0d7a3e-0000-4000-8000-000000000000
       Look: aws sts get-caller-identity, and the permissions of the worker's role in eu-central-1
