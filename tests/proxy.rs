@@ -39,6 +39,8 @@ pub(crate) struct Counts {
     pub troubled: u64,
     /// Messages that were sent a second time.
     pub doubled: u64,
+    /// Messages that were settled after somebody else had received them: their visibility timeout had run out.
+    pub overtaken: u64,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,17 @@ struct Wire {
     calls: AtomicU64,
     troubled: AtomicU64,
     doubled: AtomicU64,
+    overtaken: AtomicU64,
+    receipts: Mutex<Receipts>,
+}
+
+/// Who holds which message.
+#[derive(Debug, Default)]
+struct Receipts {
+    /// Receipt handle → message id.
+    messages: HashMap<String, String>,
+    /// Message id → its last receipt handle.
+    last: HashMap<String, String>,
 }
 
 /// What is to go wrong.
@@ -103,6 +116,8 @@ impl Proxy {
             calls: AtomicU64::default(),
             troubled: AtomicU64::default(),
             doubled: AtomicU64::default(),
+            overtaken: AtomicU64::default(),
+            receipts: Mutex::default(),
         });
         let app = Router::new().fallback(pass).with_state(Arc::clone(&wire));
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -135,8 +150,8 @@ impl Proxy {
 
     pub fn counts(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Wire { calls, troubled, doubled, .. } = self.wire.as_ref();
-        Counts { calls: read(calls), troubled: read(troubled), doubled: read(doubled) }
+        let Wire { calls, troubled, doubled, overtaken, .. } = self.wire.as_ref();
+        Counts { calls: read(calls), troubled: read(troubled), doubled: read(doubled), overtaken: read(overtaken) }
     }
 }
 
@@ -164,18 +179,22 @@ async fn pass(
         Some(Trouble::AnswerLost) | None => {}
     }
     let answer = wire.forward(method, &uri, &headers, body).await;
+    if let (Some(call), Some(answer)) = (&call, &answer) {
+        let overtaken = wire.receipts.lock().unwrap().overtaken(call, answer.body());
+        wire.overtaken.fetch_add(overtaken, Ordering::Relaxed);
+    }
     for double in doubles {
         wire.send_again(&uri, &headers, &double).await;
     }
     match answer {
-        Some(answer) if trouble != Some(Trouble::AnswerLost) => answer,
+        Some(answer) if trouble != Some(Trouble::AnswerLost) => answer.map(Body::from),
         _ => cut(),
     }
 }
 
 impl Wire {
     /// The upstream's answer, read whole; none where it does not answer.
-    async fn forward(&self, method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Option<Response<Body>> {
+    async fn forward(&self, method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Option<Response<Bytes>> {
         let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let mut request = Request::new(Body::from(body));
         *request.method_mut() = method;
@@ -184,7 +203,7 @@ impl Wire {
         let answer = self.client.request(request).await.ok()?;
         let (head, body) = answer.into_parts();
         let body = to_bytes(Body::new(body), usize::MAX).await.ok()?;
-        let mut answer = Response::new(Body::from(body));
+        let mut answer = Response::new(body);
         *answer.status_mut() = head.status;
         *answer.headers_mut() = end_to_end(&head.headers);
         Some(answer)
@@ -231,6 +250,34 @@ impl Call {
             "SendMessageBatch" => self.body["Entries"].as_array().unwrap().iter().map(sends).collect(),
             _ => Vec::new(),
         }
+    }
+}
+
+impl Receipts {
+    /// Notes what was received; gives how many of the messages that are deleted somebody else has received since.
+    fn overtaken(&mut self, call: &Call, answer: &[u8]) -> u64 {
+        let text = |value: &Value, name: &str| String::from(value[name].as_str().unwrap_or_default());
+        match call.action.as_str() {
+            "ReceiveMessage" => {
+                let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+                for message in answer["Messages"].as_array().into_iter().flatten() {
+                    let (id, handle) = (text(message, "MessageId"), text(message, "ReceiptHandle"));
+                    self.messages.insert(handle.clone(), id.clone());
+                    self.last.insert(id, handle);
+                }
+                0
+            }
+            "DeleteMessage" => self.is_overtaken(&text(&call.body, "ReceiptHandle")).into(),
+            "DeleteMessageBatch" => {
+                let entries = call.body["Entries"].as_array().into_iter().flatten();
+                entries.filter(|entry| self.is_overtaken(&text(entry, "ReceiptHandle"))).count() as u64
+            }
+            _ => 0,
+        }
+    }
+
+    fn is_overtaken(&self, handle: &str) -> bool {
+        self.messages.get(handle).is_some_and(|message| self.last[message] != handle)
     }
 }
 

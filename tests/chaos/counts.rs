@@ -151,6 +151,7 @@ impl Troubles {
         row("  struck: refused, failed, cut or late", self.creates.faulted);
         row("workers killed", self.kills);
         row("messages doubled", self.sqs.doubled);
+        row("messages whose visibility ran out", self.sqs.overtaken);
         row("SQS calls", self.sqs.calls);
         row("  struck: refused, cut, answer lost or late", self.sqs.troubled);
         row("seconds until all was settled", self.time.as_secs());
@@ -158,8 +159,8 @@ impl Troubles {
 
     /// A calm night proves nothing.
     pub fn assert_there_were_some(&self) {
-        let there_were =
-            [self.creates.throttled, self.creates.faulted, self.kills, self.sqs.doubled, self.sqs.troubled];
+        let sqs = [self.sqs.doubled, self.sqs.overtaken, self.sqs.troubled];
+        let there_were = [&sqs[..], &[self.creates.throttled, self.creates.faulted, self.kills]].concat();
         assert!(there_were.iter().all(|count| *count > 0), "{self:?}");
     }
 }
