@@ -131,7 +131,9 @@ impl Worker {
                 Some((job, step)) = steps.next() => {
                     let of_job = messages.remove(&job.id).unwrap_or_default();
                     match step {
-                        Step::Held(next) => lanes.held.entry(job.lane()).or_default().push((of_job, job, next)),
+                        Step::Held(next) => {
+                            lanes.held.entry(job.lane()).or_default().push(Held { messages: of_job, job, next });
+                        }
                         step => {
                             lanes.note(&of_job, &job, &step);
                             settling.push(self.settlement.settle(of_job, job, step, &clock));
@@ -170,11 +172,21 @@ fn is_of_a_lane(message: &Received) -> bool {
     message.group.as_deref().is_some_and(|group| group.contains('/'))
 }
 
+/// A job that found its lane held.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// As they came.
+    pub messages: Vec<Received>,
+    pub job: Job,
+    /// The job, with what is wrong with it.
+    pub next: Box<Job>,
+}
+
 /// The lanes of a batch that must wait, and those that waited and go on.
 #[derive(Debug, Default)]
 pub(crate) struct HeldLanes {
-    /// The jobs that found their lane held: their messages, as they came, and what is wrong with them.
-    pub held: BTreeMap<Lane, Vec<(Vec<Received>, Job, Box<Job>)>>,
+    /// The jobs that found their lane held.
+    pub held: BTreeMap<Lane, Vec<Held>>,
     /// A job that found its lane mended, and since when it had waited.
     pub resumed: BTreeMap<Lane, (Job, DateTime<Utc>)>,
 }

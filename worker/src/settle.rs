@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::lanes::{Outcome, Pruned, Step};
-use crate::{ALONE, Handle, HeldLanes, MessageId, is_in_lane, is_of_a_lane};
+use crate::{ALONE, Handle, Held, HeldLanes, MessageId, is_in_lane, is_of_a_lane};
 
 /// The queues that a worker settles with.
 #[derive(Debug)]
@@ -238,22 +238,17 @@ impl Settlement {
 
     /// The jobs of a lane that must wait. One report goes out, the first time; a message in the lane stays at its head,
     /// hidden, so that the lane is locked; the others wait under their own groups.
-    async fn held(&self, lane: &Lane, jobs: Vec<(Vec<Received>, Job, Box<Job>)>, clock: &Clock) -> Vec<MessageId> {
-        let mut unsettled = Vec::new();
-        let is_news = |messages: &Vec<Received>, job: &Job| match messages.first() {
-            Some(message) if is_in_lane(message, job) => message.receives == 1,
-            Some(_) => job.failure.as_ref().is_none_or(|failure| failure.class != Some(Class::Configuration)),
-            None => false,
-        };
-        if let Some((_, _, next)) = jobs.iter().find(|(messages, job, _)| is_news(messages, job)) {
-            if let Err(error) = self.tell_held(lane, next, clock).await {
-                // They come again, are news again, and somebody is told then.
-                error!("nobody was told that the lane {lane} is held: {error}");
-                return jobs.into_iter().flat_map(|(messages, ..)| messages).map(|message| message.id).collect();
-            }
+    async fn held(&self, lane: &Lane, jobs: Vec<Held>, clock: &Clock) -> Vec<MessageId> {
+        if let Some(Held { next, .. }) = jobs.iter().find(|held| is_news(held))
+            && let Err(error) = self.tell_held(lane, next, clock).await
+        {
+            // They come again, are news again, and somebody is told then.
+            error!("nobody was told that the lane {lane} is held: {error}");
+            return jobs.into_iter().flat_map(|held| held.messages).map(|message| message.id).collect();
         }
         let visibility = self.visibility().await.unwrap_or(DEFAULT_VISIBILITY);
-        for (messages, job, next) in jobs {
+        let mut unsettled = Vec::new();
+        for Held { messages, job, next } in jobs {
             let Some(message) = messages.first() else { continue };
             let left = next.give_up_at.map_or(TimeDelta::MAX, |deadline| deadline - clock.now());
             let wait = hold(visibility, message.receives).min(left);
@@ -345,6 +340,15 @@ fn lengthened(wait: TimeDelta, receives: u32) -> TimeDelta {
 /// SQS's own, where the queue would not say.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
 const DEFAULT_VISIBILITY: TimeDelta = TimeDelta::seconds(30);
+
+/// In its lane a message is news the first time that it comes; outside, the first time that it fails in this way.
+fn is_news(Held { messages, job, .. }: &Held) -> bool {
+    match messages.first() {
+        Some(message) if is_in_lane(message, job) => message.receives == 1,
+        Some(_) => job.failure.as_ref().is_none_or(|failure| failure.class != Some(Class::Configuration)),
+        None => false,
+    }
+}
 
 fn wait_of(next: &Job, clock: &Clock) -> TimeDelta {
     next.not_before.map_or(TimeDelta::zero(), |time| time - clock.now())
