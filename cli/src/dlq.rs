@@ -24,9 +24,12 @@ use shared::aws::Aws;
 use shared::config;
 use shared::vocabulary::api_error::ApiError;
 
+use self::causes::causes;
 use self::filters::Filters;
 use self::letter::Letter;
+use self::list::heading;
 use self::mailbox::Mailbox;
+use self::needs::{Now, needs};
 use self::stop::Stop;
 use crate::Error;
 use crate::plan::Output;
@@ -116,12 +119,35 @@ impl Desk {
         let letters = messages.into_iter().map(Letter::read).filter(|letter| filters.matches(letter, self.now));
         Ok(Found { letters: letters.collect(), of, notes })
     }
+
+    /// The same, and asks EC2 about them.
+    async fn judge(&self, filters: &Filters) -> Result<Judged, Error> {
+        let found = self.find(filters).await?;
+        let heading = heading(self, &found, causes(&found.letters).len());
+        let Found { letters, of, notes } = found;
+        Ok(Judged { heading, letters: needs(&self.aws, letters, self.now).await, of, notes })
+    }
+}
+
+/// The letters that are meant, each with what EC2 says of it.
+struct Judged {
+    /// How many there are.
+    heading: String,
+    letters: Vec<(Letter, Now)>,
+    /// How many letters were read in all.
+    of: usize,
+    /// What a person should know about the reading.
+    notes: Vec<String>,
 }
 
 impl Found {
-    fn notes(&self) -> impl Iterator<Item = String> {
-        self.notes.iter().map(|note| format!("warning: {}", plain(note)))
+    fn warnings(&self) -> Vec<String> {
+        warnings(&self.notes)
     }
+}
+
+fn warnings(notes: &[String]) -> Vec<String> {
+    notes.iter().map(|note| format!("warning: {}", plain(note))).collect()
 }
 
 fn usage(problem: shared::vocabulary::problem::Problem) -> Error {

@@ -128,7 +128,7 @@ async fn poison_is_sent_again_only_when_somebody_points_at_it() {
     let moved = Put { attributes: None, ..unbacked(&volume) };
     terminal.put(&[moved.clone(), Put { body: "hello".into(), attributes: None }]).await;
     let planned = terminal.json("redrive --dry-run --policy daily").await;
-    assert_eq!(planned["plan"]["to_send"], 0);
+    assert_eq!(planned["plan"]["count"], 0);
     let said = terminal.types("redrive --yes --class poison").await;
     assert!(said.exit == 0 && said.out.contains("Sent 2 of 2"), "{}{}", said.out, said.err);
     let sent = terminal.stack.drain(&terminal.stack.queues.jobs).await;

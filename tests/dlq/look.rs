@@ -86,6 +86,18 @@ async fn a_list_whose_reading_fails_gives_every_letter_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn letters_that_cannot_be_given_back_are_told_of() {
+    let terminal = Terminal::new(World::default(), 0).await;
+    let letters: Vec<Put> = (0..12).map(|n| unbacked(&format!("vol-0123456789abcd{n:03x}"))).collect();
+    terminal.put(&letters).await;
+    terminal.stack.proxy.fail("ChangeMessageVisibilityBatch", "dlq.fifo", "AccessDenied", 1000);
+    let said = terminal.types("list").await;
+    assert!(said.exit == 0 && said.out.contains("12 dead letters of 1 cause"), "{}{}", said.out, said.err);
+    assert!(said.out.contains("warning: 12 dead letters could not be given back"), "{}", said.out);
+    assert_eq!(terminal.hidden().await, 12, "they come into sight by themselves, in minutes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn explain_tells_apart_what_is_gone_backed_up_under_way_and_needed() {
     let world = World::default();
     let volumes = volumes(&world, 6);
@@ -164,5 +176,5 @@ async fn where_ec2_cannot_be_asked_nothing_is_said_and_nothing_is_sent() {
     let said = terminal.types("redrive --yes").await;
     assert!(said.exit == 3 && said.out.contains("Nothing is to be sent again."), "{}{}", said.out, said.err);
     let planned: Value = terminal.json("redrive --all --dry-run").await;
-    assert_eq!(planned["plan"]["to_send"], 2);
+    assert_eq!(planned["plan"]["count"], 2);
 }

@@ -9,11 +9,10 @@ use shared::vocabulary::problem::shortened;
 use super::causes::expiring;
 use super::filters::Filters;
 use super::letter::Letter;
-use super::list::heading;
-use super::needs::{Now, is_unasked, needs, unasked};
+use super::needs::{Now, is_unasked, unasked};
 use super::preview::WORDS;
 use super::text::what_next;
-use super::{Desk, Found, Source};
+use super::{Desk, Judged, Source, warnings};
 use crate::plan::Output;
 use crate::show::show;
 use crate::table::{plain, table};
@@ -34,19 +33,18 @@ pub(crate) struct Options {
 impl Options {
     pub async fn run(self) -> Result<u8, Error> {
         let desk = self.source.open().await?;
-        let mut found = desk.find(&self.filters).await?;
-        let heading = heading(&desk, &found, super::causes::causes(&found.letters).len());
-        let all = needs(&desk.aws, std::mem::take(&mut found.letters), desk.now).await;
+        let judged = desk.judge(&self.filters).await?;
         match self.source.output {
-            Output::Json => show(&json(&desk, &found, &all)),
-            Output::Table => show(&self.text(&desk, &found, &all, heading)),
+            Output::Json => show(&json(&desk, &judged)),
+            Output::Table => show(&self.text(&desk, &judged)),
         }
-        let is_whole = !all.iter().any(|(letter, now)| is_unasked(letter, now));
+        let is_whole = !judged.letters.iter().any(|(letter, now)| is_unasked(letter, now));
         Ok(if is_whole { exit::DONE } else { exit::PARTLY })
     }
 
-    fn text(&self, desk: &Desk, found: &Found, all: &[(Letter, Now)], heading: String) -> String {
-        let mut parts = vec![heading];
+    fn text(&self, desk: &Desk, judged: &Judged) -> String {
+        let all = &judged.letters;
+        let mut parts = vec![judged.heading.clone()];
         if !all.is_empty() {
             parts.extend([String::new(), summary(all), String::new(), self.rows(all)]);
         }
@@ -56,7 +54,7 @@ impl Options {
                 .map(|warning| format!("{warning}; all of these are still needed")),
         );
         parts.extend(unasked(all.iter().map(|(letter, now)| (letter, now))));
-        parts.extend(found.notes());
+        parts.extend(warnings(&judged.notes));
         parts.extend(self.next(all));
         parts.join("\n")
     }
@@ -119,11 +117,12 @@ fn by_cause(all: &[&(Letter, Now)]) -> String {
     table(["Letters", "Need", "Code", "Such as"], &["Letters"], rows.collect())
 }
 
-fn json(desk: &Desk, found: &Found, all: &[(Letter, Now)]) -> String {
+fn json(desk: &Desk, judged: &Judged) -> String {
+    let Judged { letters: all, of, notes, .. } = judged;
     let rows = all.iter().map(|(letter, now)| now.add_to(letter.json(desk.mailbox.retention, desk.now)));
     json!({
-        "queue": desk.mailbox.queue.name(), "at": desk.now, "read": found.of, "matching": all.len(),
-        "notes": found.notes, "needs": counts(all), "letters": rows.collect::<Vec<_>>(),
+        "queue": desk.mailbox.queue.name(), "at": desk.now, "read": of, "matching": all.len(),
+        "notes": notes, "needs": counts(all), "letters": rows.collect::<Vec<_>>(),
     })
     .to_string()
 }

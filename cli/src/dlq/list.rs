@@ -52,7 +52,7 @@ impl Options {
         }
         parts.push(String::new());
         parts.extend(expiring(&found.letters, desk.mailbox.retention, desk.now));
-        parts.extend(found.notes());
+        parts.extend(found.warnings());
         parts.extend(self.next(found, &groups));
         parts.join("\n").trim_end().into()
     }

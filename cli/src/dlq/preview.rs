@@ -1,13 +1,14 @@
 //! What would become of which letters, before anything does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use shared::vocabulary::class::Class;
 use shared::vocabulary::problem::shortened;
 
 use super::letter::Letter;
-use super::needs::{self, Now};
+use super::needs::{Now, unasked};
+use super::warnings;
 use crate::table::{plain, table};
 
 /// Every need and what it means, the one that asks for something first.
@@ -28,40 +29,57 @@ pub(crate) struct Choice {
     pub left: Option<&'static str>,
 }
 
-/// The message ids of the letters that are not left out, the oldest first.
-pub(crate) fn chosen(choices: &[Choice]) -> impl Iterator<Item = &Choice> {
-    choices.iter().filter(|choice| choice.left.is_none())
+/// What a person is shown, and what is done of it and of nothing else.
+pub(crate) struct Preview {
+    pub heading: String,
+    /// The oldest first.
+    pub choices: Vec<Choice>,
+    pub notes: Vec<String>,
 }
 
-/// Why EC2 could not be asked about some of them.
-pub(crate) fn unasked(choices: &[Choice]) -> Vec<String> {
-    needs::unasked(choices.iter().map(|choice| (&choice.letter, &choice.now)))
-}
+impl Preview {
+    /// The letters that go.
+    pub fn chosen(&self) -> impl Iterator<Item = &Choice> {
+        self.choices.iter().filter(|choice| choice.left.is_none())
+    }
 
-/// How many by need and cause, those that go first.
-pub(crate) fn preview(choices: &[Choice], goes: &str) -> String {
-    let heads = ["Letters", "Need", "Code", "What happens"];
-    let rows = counts(choices).into_iter().map(|((left, need, _, code), count)| {
-        let happens = left.map_or(String::from(goes), |why| format!("stays: {why}"));
-        [count.to_string(), need.into(), plain(&shortened(code, 60)), happens]
-    });
-    table(heads, &heads[..1], rows.collect())
-}
+    /// Their message ids.
+    pub fn wanted(&self) -> BTreeSet<String> {
+        self.chosen().map(|choice| choice.letter.message.id.clone()).collect()
+    }
 
-/// The same for programs.
-pub(crate) fn preview_json(choices: &[Choice]) -> Vec<Value> {
-    let rows = counts(choices).into_iter().map(|((left, need, class, code), count)| {
-        json!({"letters": count, "need": need, "class": class, "code": code, "left_out": left})
-    });
-    rows.collect()
+    /// How many by need and cause, those that go first.
+    pub fn text(&self, goes: &str, told: &[String]) -> String {
+        let heads = ["Letters", "Need", "Code", "What happens"];
+        let rows = self.counts().into_iter().map(|((left, need, _, code), count)| {
+            let happens = left.map_or(String::from(goes), |why| format!("stays: {why}"));
+            [count.to_string(), need.into(), plain(&shortened(code, 60)), happens]
+        });
+        let mut parts = vec![self.heading.clone(), String::new()];
+        if !self.choices.is_empty() {
+            parts.extend([table(heads, &heads[..1], rows.collect()), String::new()]);
+        }
+        parts.extend(unasked(self.choices.iter().map(|choice| (&choice.letter, &choice.now))));
+        parts.extend(warnings(&self.notes));
+        parts.extend_from_slice(told);
+        parts.join("\n")
+    }
+
+    /// The same for programs.
+    pub fn json(&self) -> Value {
+        let rows = self.counts().into_iter().map(|((left, need, class, code), count)| {
+            json!({"letters": count, "need": need, "class": class, "code": code, "left_out": left})
+        });
+        json!({"count": self.chosen().count(), "rows": rows.collect::<Vec<_>>(), "notes": self.notes})
+    }
+
+    fn counts(&self) -> BTreeMap<Row<'_>, usize> {
+        let mut counts = BTreeMap::new();
+        for Choice { letter, now, left } in &self.choices {
+            *counts.entry((*left, now.word(), letter.cause.class, letter.cause.code.as_str())).or_default() += 1;
+        }
+        counts
+    }
 }
 
 type Row<'a> = (Option<&'static str>, &'static str, Class, &'a str);
-
-fn counts(choices: &[Choice]) -> BTreeMap<Row<'_>, usize> {
-    let mut counts = BTreeMap::new();
-    for Choice { letter, now, left } in choices {
-        *counts.entry((*left, now.word(), letter.cause.class, letter.cause.code.as_str())).or_default() += 1;
-    }
-    counts
-}

@@ -8,6 +8,7 @@ mod sending;
 use chrono::TimeDelta;
 use clap::Args;
 use serde_json::json;
+use shared::aws::sqs::LONGEST_VISIBILITY;
 use shared::config;
 use shared::rules::need::Need;
 use shared::vocabulary::class::Class;
@@ -16,12 +17,11 @@ use self::sending::{Done, Sending};
 use super::ask::confirmed;
 use super::filters::Filters;
 use super::letter::Letter;
-use super::list::heading;
 use super::mailbox::{AHEAD, HIDDEN};
-use super::needs::{Now, needs};
-use super::preview::{Choice, chosen, preview, preview_json, unasked};
+use super::needs::Now;
+use super::preview::{Choice, Preview};
 use super::text::{ago, letters};
-use super::{Source, usage};
+use super::{Judged, Source, usage};
 use crate::plan::Output;
 use crate::show::show;
 use crate::{Error, exit};
@@ -58,53 +58,34 @@ impl Options {
         }
         let desk = self.source.open().await?;
         let jobs = desk.aws.queue(&jobs_queue_url);
-        let mut found = desk.find(&self.filters).await?;
-        let heading = heading(&desk, &found, super::causes::causes(&found.letters).len());
-        let all = needs(&desk.aws, std::mem::take(&mut found.letters), desk.now).await;
-        let choices = self.choose(all);
-        let count = chosen(&choices).count();
-        let plan = json!({"to_send": count, "preview": preview_json(&choices), "notes": found.notes});
-
-        if self.source.output == Output::Table {
-            let mut parts = vec![heading, String::new()];
-            if !choices.is_empty() {
-                parts.extend([preview(&choices, "is sent again"), String::new()]);
-            }
-            if choices.iter().any(|choice| choice.left == Some(POISON)) {
-                parts.push(
-                    "Poison would fail again: look at it with show, then name it by --class, --code or --job.".into(),
-                );
-            }
-            parts.extend(unasked(&choices));
-            parts.extend(found.notes());
-            parts.push(self.told(count, jobs.name()));
-            show(&parts.join("\n"));
+        let Judged { heading, letters: all, notes, .. } = desk.judge(&self.filters).await?;
+        let preview = Preview { heading, choices: self.choose(all), notes };
+        let count = preview.chosen().count();
+        let is_json = self.source.output == Output::Json;
+        if !is_json {
+            show(&preview.text("is sent again", &self.told(&preview, jobs.name())));
         }
         if self.dry_run || count == 0 {
-            if self.source.output == Output::Json {
-                show(&json!({"dry_run": self.dry_run, "plan": plan, "result": Done::default().json()}).to_string());
+            if is_json {
+                show(
+                    &json!({"dry_run": self.dry_run, "plan": preview.json(), "result": Done::default().json()})
+                        .to_string(),
+                );
             }
-            return Ok(self.exit_code(&choices, exit::DONE));
+            return Ok(exit_code(&preview, exit::DONE));
         }
         if !self.yes && !confirmed(&format!("Send {} again?", letters(count)), &desk.mailbox.stop).await? {
             eprintln!("Nothing was sent.");
             return Ok(exit::DONE);
         }
-        let wanted = chosen(&choices).map(|choice| choice.letter.message.id.clone()).collect();
-        let mut sending = Sending::new(&desk.mailbox, &jobs, wanted, self.rate, desk.now);
+        let mut sending = Sending::new(&desk.mailbox, &jobs, preview.wanted(), self.rate, desk.now);
         let ended = desk.mailbox.pass(self.hidden(count), async |batch| sending.take(batch).await).await;
         let done = sending.end(ended);
-        match self.source.output {
-            Output::Json => show(&json!({"dry_run": false, "plan": plan, "result": done.json()}).to_string()),
-            Output::Table => show(&done.text(count, &desk.mailbox.stop)),
-        }
-        Ok(self.exit_code(&choices, done.exit_code(count)))
-    }
-
-    /// Nothing is whole where nobody knows whether letters were needed.
-    fn exit_code(&self, choices: &[Choice], code: u8) -> u8 {
-        let is_known = choices.iter().all(|choice| choice.left != Some(NOT_ASKED));
-        if code == exit::DONE && !is_known { exit::PARTLY } else { code }
+        show(&match is_json {
+            true => json!({"dry_run": false, "plan": preview.json(), "result": done.json()}).to_string(),
+            false => done.text(count, &desk.mailbox.stop),
+        });
+        Ok(exit_code(&preview, done.exit_code(count)))
     }
 
     /// Which of them go, the oldest first.
@@ -122,20 +103,30 @@ impl Options {
     /// Letters that wait for their turn stay hidden until then, and so do those that are left out, or they would be
     /// read again and again.
     fn hidden(&self, count: usize) -> TimeDelta {
-        HIDDEN + time_for(count + AHEAD, self.rate)
+        (HIDDEN + time_for(count + AHEAD, self.rate)).min(LONGEST_VISIBILITY)
     }
 
-    fn told(&self, count: usize, queue: &str) -> String {
-        match count {
+    fn told(&self, preview: &Preview, queue: &str) -> Vec<String> {
+        let is_poison = |choice: &Choice| choice.left == Some(POISON);
+        let poison =
+            preview.choices.iter().any(is_poison).then(|| {
+                "Poison would fail again: look at it with show, then name it by --class, --code or --job.".into()
+            });
+        let told = match preview.chosen().count() {
             0 => "Nothing is to be sent again.".into(),
-            count => format!(
-                "{} to send to {queue}, {} a second, which takes about {}",
-                letters(count),
-                self.rate,
-                ago(time_for(count, self.rate))
-            ),
-        }
+            count => {
+                let (count, time) = (letters(count), ago(time_for(count, self.rate)));
+                format!("{count} to send to {queue}, {} a second, which takes about {time}", self.rate)
+            }
+        };
+        poison.into_iter().chain([told]).collect()
     }
+}
+
+/// Nothing is whole where nobody knows whether letters were needed.
+fn exit_code(preview: &Preview, code: u8) -> u8 {
+    let is_known = preview.choices.iter().all(|choice| choice.left != Some(NOT_ASKED));
+    if code == exit::DONE && !is_known { exit::PARTLY } else { code }
 }
 
 const POISON: &str = "poison";
@@ -192,8 +183,8 @@ mod tests {
 
     fn check(options: Options, expected: &str) {
         let choices = options.choose(letters());
-        let ids: Vec<&str> = chosen(&choices).map(|choice| choice.letter.message.id.as_str()).collect();
-        assert_eq!(ids.join(" "), expected);
+        let preview = Preview { heading: String::new(), choices, notes: Vec::new() };
+        assert_eq!(preview.wanted().into_iter().collect::<Vec<_>>().join(" "), expected);
     }
 
     #[test]
@@ -211,5 +202,6 @@ mod tests {
         let slow = Options { rate: 0.1, ..options(Filters::default(), false, None) };
         assert!(slow.hidden(1000) > TimeDelta::seconds(10_000) + HIDDEN);
         assert!(options(Filters::default(), false, None).hidden(100) < TimeDelta::minutes(6));
+        assert_eq!(slow.hidden(100_000), LONGEST_VISIBILITY, "SQS takes no longer time");
     }
 }

@@ -28,7 +28,7 @@ impl Options {
     pub async fn run(self) -> Result<u8, Error> {
         let desk = self.source.open().await?;
         let found = desk.find(&Filters::one(&self.id)).await?;
-        let notes: Vec<String> = found.notes().collect();
+        let notes = found.warnings();
         if found.letters.is_empty() {
             let (id, of) = (plain(&self.id), letters(found.of));
             let missing = format!("{id} is not among the {of}. See their ids: snapkeep dlq list --letters");
