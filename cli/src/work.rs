@@ -20,7 +20,7 @@ use worker::{Clock, Stop, Worker};
 use crate::{Error, exit};
 
 /// Work through the jobs queue from here, without Lambda, until SIGTERM or Ctrl-C. The environment is the worker
-/// Lambda's: SNAPKEEP_JOBS_QUEUE_URL, SNAPKEEP_DLQ_URL, SNAPKEEP_REPORTS_QUEUE_URL.
+/// Lambda's: `SNAPKEEP_JOBS_QUEUE_URL`, `SNAPKEEP_DLQ_URL`, `SNAPKEEP_REPORTS_QUEUE_URL`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// How many batches are worked through at once: SQS gives one batch of a lane at a time.

@@ -1,7 +1,5 @@
 //! The manual's table of fates is the code's: written from it, and compared with it.
 
-#![expect(clippy::unwrap_used, reason = "in a test, what cannot happen fails it")]
-
 use std::fmt::Write;
 use std::path::Path;
 
