@@ -7,7 +7,7 @@ use simulator::faults::Fault;
 use simulator::fleet::{Fleet, tags};
 use simulator::world::World;
 
-use super::{Put, REGION, Terminal, job_id, stopped, unbacked, volumes};
+use super::{Put, REGION, Terminal, job_id, now, stopped, unbacked, volumes};
 use crate::stack::ACCOUNT;
 
 fn policy() -> Value {
@@ -43,7 +43,7 @@ async fn what_is_still_needed_is_redriven_through_the_real_worker_and_what_is_ba
 
     stack.world().faults().clear();
     let since = [("snapkeep:policy", "daily"), ("snapkeep:slot", "2026-11-21T02:00:00Z")];
-    let started = chrono::Utc::now() - chrono::TimeDelta::minutes(1);
+    let started = now() - chrono::TimeDelta::minutes(1);
     stack.world().add_snapshot(ACCOUNT, REGION, &volumes[0], tags(&since), started);
     let refused = terminal.types("redrive").await;
     assert!(refused.exit == 2 && refused.err.contains("--yes"), "{}{}", refused.out, refused.err);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::Utc;
 use serde_json::{Value, json};
 use shared::vocabulary::job::Action;
 use simulator::faults::Fault;
@@ -10,7 +9,7 @@ use simulator::fleet::tags;
 use simulator::world::World;
 use simulator::world::snapshot::SnapshotState;
 
-use super::{Put, REGION, Terminal, dead, job_id, slot, stopped, unbacked, volumes};
+use super::{Put, REGION, Terminal, dead, job_id, now, slot, stopped, unbacked, volumes};
 use crate::prune::add_daily;
 use crate::stack::ACCOUNT;
 
@@ -117,16 +116,16 @@ async fn explain_tells_apart_what_is_gone_backed_up_under_way_and_needed() {
         Put { body: "hello".into(), attributes: None },
     ];
     let add = |volume: &str, pairs: &[(&str, &str)]| {
-        world.add_snapshot(ACCOUNT, REGION, volume, tags(pairs), Utc::now() - chrono::TimeDelta::hours(1))
+        world.add_snapshot(ACCOUNT, REGION, volume, tags(pairs), now() - chrono::TimeDelta::hours(1))
     };
     let own = add(backed, &[("snapkeep:policy", "daily"), ("snapkeep:job", &job_id(&letters[2]))]);
-    let (today, before) = (Utc::now().to_rfc3339(), (slot() - chrono::TimeDelta::days(1)).to_rfc3339());
+    let (today, before) = (now().to_rfc3339(), (slot() - chrono::TimeDelta::days(1)).to_rfc3339());
     let newer = add(later, &[("snapkeep:policy", "daily"), ("snapkeep:slot", &today)]);
     add(needed, &[("snapkeep:policy", "daily"), ("snapkeep:slot", &before)]);
     let running = add(pending, &[("snapkeep:policy", "daily"), ("snapkeep:slot", &today)]);
     world.region(REGION, |region| {
         region.snapshots.change(&running, |snapshot| {
-            (snapshot.state, snapshot.settles) = (SnapshotState::Pending, Utc::now() + chrono::TimeDelta::days(1));
+            (snapshot.state, snapshot.settles) = (SnapshotState::Pending, now() + chrono::TimeDelta::days(1));
         });
     });
     add_daily(&world, pruned, 3, "3");

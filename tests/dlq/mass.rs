@@ -1,16 +1,15 @@
 //! Five thousand dead letters of six causes, and what a new user types.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
-use chrono::Utc;
 use serde_json::json;
 use shared::vocabulary::job::Action;
 use simulator::fleet::tags;
 use simulator::world::World;
 use simulator::world::snapshot::SnapshotState;
+use tokio::time::Instant;
 
-use super::{Put, REGION, Terminal, dead, job_id, volumes};
+use super::{Put, REGION, Terminal, dead, job_id, now, volumes};
 use crate::stack::ACCOUNT;
 
 const OTHER_REGION: &str = "us-east-1";
@@ -61,7 +60,7 @@ fn gone(count: usize) -> Vec<String> {
 
 /// All that were busy have a snapshot of today, and half of those at their limit have one under way.
 fn backed_up_since(world: &World, busy: &[String], full: &[String]) {
-    let (slot, started) = (Utc::now().to_rfc3339(), Utc::now() - chrono::TimeDelta::minutes(1));
+    let (slot, started) = (now().to_rfc3339(), now() - chrono::TimeDelta::minutes(1));
     let since = [("snapkeep:policy", "daily"), ("snapkeep:slot", slot.as_str())];
     for volume in busy {
         world.add_snapshot(ACCOUNT, REGION, volume, tags(&since), started);
@@ -70,7 +69,7 @@ fn backed_up_since(world: &World, busy: &[String], full: &[String]) {
         let snapshot = world.add_snapshot(ACCOUNT, REGION, volume, tags(&since), started);
         world.region(REGION, |region| {
             region.snapshots.change(&snapshot, |snapshot| {
-                (snapshot.state, snapshot.settles) = (SnapshotState::Pending, Utc::now() + chrono::TimeDelta::days(1));
+                (snapshot.state, snapshot.settles) = (SnapshotState::Pending, now() + chrono::TimeDelta::days(1));
             });
         });
     }
