@@ -4,10 +4,13 @@
 //! seed, the action, the queue and how often the two were called together so far, so that a run is as repeatable as the
 //! order of its calls is.
 
-use std::collections::HashMap;
+mod call;
+mod chance;
+mod mood;
+mod receipts;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -21,6 +24,11 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use self::call::Call;
+pub(crate) use self::chance::Chance;
+use self::mood::{Mood, Rule, Trouble};
+use self::receipts::Receipts;
 
 /// A proxy in front of an emulator. It ends when this is dropped.
 #[derive(Debug)]
@@ -53,53 +61,6 @@ struct Wire {
     doubled: AtomicU64,
     overtaken: AtomicU64,
     receipts: Mutex<Receipts>,
-}
-
-/// Who holds which message.
-#[derive(Debug, Default)]
-struct Receipts {
-    /// Receipt handle → message id.
-    messages: HashMap<String, String>,
-    /// Message id → its last receipt handle.
-    last: HashMap<String, String>,
-}
-
-/// What is to go wrong.
-#[derive(Debug, Default)]
-struct Mood {
-    rules: Vec<Rule>,
-    seed: u64,
-    share: f64,
-    double: f64,
-    /// How often an action was called on a queue.
-    called: HashMap<(String, String), u64>,
-}
-
-#[derive(Debug)]
-struct Rule {
-    action: String,
-    queue: String,
-    code: String,
-    times: usize,
-}
-
-/// What goes wrong with a call.
-#[derive(Debug, Clone, PartialEq)]
-enum Trouble {
-    /// Answered with this code, and nothing is done.
-    Refused(String),
-    /// The connection is cut before anything is done.
-    Cut,
-    /// It is done, and the connection is cut before the answer.
-    AnswerLost,
-    /// Done later.
-    Late(Duration),
-}
-
-/// A call of SQS, as far as the proxy reads it.
-struct Call {
-    action: String,
-    body: Value,
 }
 
 impl Proxy {
@@ -225,137 +186,6 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let is_end_to_end = |name: &HeaderName| !OF_A_CONNECTION.contains(&name.as_str());
     let headers = headers.iter().filter(|(name, _)| is_end_to_end(name));
     headers.map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-impl Call {
-    /// SQS speaks JSON, and names the action in a header:
-    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html>
-    fn read(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
-        let action = headers.get("x-amz-target")?.to_str().ok()?.strip_prefix("AmazonSQS.")?;
-        Some(Self { action: action.into(), body: serde_json::from_slice(body).ok()? })
-    }
-
-    fn queue(&self) -> &str {
-        self.body["QueueUrl"].as_str().unwrap_or_default()
-    }
-
-    /// The messages that it sends, each as a call of its own.
-    fn messages(&self) -> Vec<Value> {
-        let sends = |body: &Value| {
-            json!({"QueueUrl": self.queue(), "MessageBody": body["MessageBody"],
-            "MessageGroupId": body["MessageGroupId"], "MessageDeduplicationId": body["MessageDeduplicationId"]})
-        };
-        match self.action.as_str() {
-            "SendMessage" => vec![sends(&self.body)],
-            "SendMessageBatch" => self.body["Entries"].as_array().unwrap().iter().map(sends).collect(),
-            _ => Vec::new(),
-        }
-    }
-}
-
-impl Receipts {
-    /// Notes what was received; gives how many of the messages that are deleted somebody else has received since.
-    fn overtaken(&mut self, call: &Call, answer: &[u8]) -> u64 {
-        let text = |value: &Value, name: &str| String::from(value[name].as_str().unwrap_or_default());
-        match call.action.as_str() {
-            "ReceiveMessage" => {
-                let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-                for message in answer["Messages"].as_array().into_iter().flatten() {
-                    let (id, handle) = (text(message, "MessageId"), text(message, "ReceiptHandle"));
-                    self.messages.insert(handle.clone(), id.clone());
-                    self.last.insert(id, handle);
-                }
-                0
-            }
-            "DeleteMessage" => self.is_overtaken(&text(&call.body, "ReceiptHandle")).into(),
-            "DeleteMessageBatch" => {
-                let entries = call.body["Entries"].as_array().into_iter().flatten();
-                entries.filter(|entry| self.is_overtaken(&text(entry, "ReceiptHandle"))).count() as u64
-            }
-            _ => 0,
-        }
-    }
-
-    fn is_overtaken(&self, handle: &str) -> bool {
-        self.messages.get(handle).is_some_and(|message| self.last[message] != handle)
-    }
-}
-
-impl Mood {
-    /// What goes wrong with this call, and the messages that are sent a second time.
-    fn strike(&mut self, call: &Call) -> (Option<Trouble>, Vec<Value>) {
-        let key = (call.action.clone(), call.queue().into());
-        let number = *self.called.entry(key).and_modify(|number| *number += 1).or_insert(1);
-        let mut chance = Chance::of(self.seed, &[&call.action, call.queue()], number);
-        let trouble = self.rule(call).or_else(|| (chance.draw() < self.share).then(|| Trouble::draw(&mut chance)));
-        let messages = if call.queue().contains("jobs") { call.messages() } else { Vec::new() };
-        let mut doubles = Vec::new();
-        for message in messages {
-            if chance.draw() < self.double {
-                doubles.push(double(message, number, chance.draw() < 0.5));
-            }
-        }
-        (trouble, doubles)
-    }
-
-    fn rule(&mut self, call: &Call) -> Option<Trouble> {
-        let is_it =
-            |rule: &&mut Rule| rule.times > 0 && rule.action == call.action && call.queue().contains(&rule.queue);
-        let rule = self.rules.iter_mut().find(is_it)?;
-        rule.times -= 1;
-        Some(Trouble::Refused(rule.code.clone()))
-    }
-}
-
-/// The message as one that SQS does not know.
-fn double(mut message: Value, number: u64, is_outside_its_group: bool) -> Value {
-    let known = message["MessageDeduplicationId"].as_str().unwrap_or_default();
-    let unknown = format!("{known}-{number}-double");
-    if is_outside_its_group {
-        message["MessageGroupId"] = json!(unknown);
-    }
-    message["MessageDeduplicationId"] = json!(unknown);
-    message
-}
-
-impl Trouble {
-    fn draw(chance: &mut Chance) -> Self {
-        match chance.draw() {
-            kind if kind < 0.15 => Self::Refused("InternalError".into()),
-            kind if kind < 0.30 => Self::Refused("ServiceUnavailable".into()),
-            kind if kind < 0.45 => Self::Refused("RequestThrottled".into()),
-            kind if kind < 0.60 => Self::Cut,
-            kind if kind < 0.80 => Self::AnswerLost,
-            _ => Self::Late(Duration::from_secs_f64(0.1 + 2.0 * chance.draw())),
-        }
-    }
-}
-
-/// Numbers from 0 to 1 that are the same in each run.
-#[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    /// The numbers of the `number`th thing that these words name.
-    pub fn of(seed: u64, words: &[&str], number: u64) -> Self {
-        let words = words.iter().flat_map(|word| word.bytes());
-        Self(words.fold(mixed(seed), |bits, byte| mixed(bits ^ u64::from(byte))) ^ mixed(number))
-    }
-
-    pub fn draw(&mut self) -> f64 {
-        self.0 = mixed(self.0);
-        #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
-        let unit = (self.0 >> 11) as f64 / (1_u64 << 53) as f64;
-        unit
-    }
-}
-
-/// splitmix64: <https://prng.di.unimi.it/splitmix64.c>
-fn mixed(bits: u64) -> u64 {
-    let bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 /// An error as SQS writes it: SDKs take the code from the header, if it is there.
