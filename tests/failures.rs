@@ -121,9 +121,11 @@ async fn the_last_attempt_ends_in_the_dead_letter_queue() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_deleted_after_planning_is_skipped() {
     let stack = Stack::deploy(World::default(), 1, &[]).await;
-    stack.send_job(&job(json!({"attempt": 2})), "lane").await;
+    let failed = json!({"code": "InvalidVolume.NotFound", "message": "", "first": "2026-11-20T02:00:05Z",
+        "last": "2026-11-20T02:00:05Z"});
+    stack.send_job(&job(json!({"attempt": 2, "failure": failed})), "lane").await;
     stack.settle().await;
-    assert_eq!(stack.world().history().action("CreateSnapshot").calls, 1);
+    assert_eq!(stack.world().history().action("CreateSnapshot").calls, 1, "the second time it is gone for good");
     assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
     assert_eq!(stack.mails().await, []);
 }

@@ -15,7 +15,6 @@ mod needs;
 mod preview;
 mod redrive;
 mod show;
-mod stop;
 mod text;
 
 use chrono::{DateTime, Utc};
@@ -30,9 +29,9 @@ use self::letter::Letter;
 use self::list::heading;
 use self::mailbox::Mailbox;
 use self::needs::{Now, needs};
-use self::stop::Stop;
 use crate::Error;
 use crate::plan::Output;
+use crate::stop::Stop;
 use crate::table::plain;
 
 /// Look at dead letters: what failed for good, why, whether it is still needed; and send it again, or drop it.
@@ -100,7 +99,10 @@ impl Source {
     #[expect(clippy::disallowed_methods, reason = "the edge: this is where `now` comes from")]
     async fn open(&self) -> Result<Desk, Error> {
         let config = config::DeadLetters::from_env(self.queue_url.as_deref()).map_err(usage)?;
-        let stop = Stop::on_signals();
+        let stop = Stop::on_signals(
+            "letters are given back",
+            "letters that were not given back come into sight again by themselves, when their visibility times out",
+        );
         let aws = Aws::from_env().await;
         let mailbox = Mailbox::open(aws.queue(&config.dlq_url), stop).await.map_err(failed)?;
         Ok(Desk { aws, config, mailbox, now: Utc::now() })

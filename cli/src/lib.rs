@@ -14,6 +14,7 @@ mod progress;
 mod prune;
 mod run;
 mod show;
+mod stop;
 mod table;
 mod work;
 

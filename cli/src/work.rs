@@ -60,12 +60,15 @@ impl Options {
         let jobs = aws.queue(&config.jobs_queue_url);
         let attributes = jobs.attributes().await.map_err(|error| Error::Failed(error.to_string()))?;
         let visibility = attributes.visibility.to_std().unwrap_or_default();
-        let (stop, stopping) = watch::channel(false);
+        let stop = crate::stop::Stop::on_signals(
+            "calls under way are finished, the rest is handed back",
+            "what was not handed back comes again when its visibility times out",
+        );
         let work = Work {
             worker: Worker::new(aws, &config),
             jobs,
             time: visibility - LAST_SECONDS.min(visibility / 2),
-            stopping,
+            stopping: stop.receiver(),
             until_empty: self.until_empty,
         };
         info!(
@@ -75,17 +78,7 @@ impl Options {
             self.batches,
             work.time.as_secs(),
         );
-        let pollers = future::join_all((0..self.batches).map(|_| work.poll()));
-        let stopped = async {
-            stop_asked_for().await;
-            eprintln!("snapkeep: stopping: calls under way are finished, the rest is handed back");
-            let _ = stop.send(true);
-            future::pending::<()>().await;
-        };
-        let tallies = tokio::select! {
-            tallies = pollers => tallies,
-            () = stopped => Vec::new(),
-        };
+        let tallies = future::join_all((0..self.batches).map(|_| work.poll())).await;
         let (received, settled) = tallies
             .iter()
             .fold((0, 0), |(received, settled), tally| (received + tally.received, settled + tally.settled));
@@ -147,23 +140,5 @@ impl Work {
 
     async fn is_empty(&self) -> bool {
         self.jobs.attributes().await.is_ok_and(|attributes| attributes.messages == 0)
-    }
-}
-
-/// SIGTERM, as a container or systemd sends it, or Ctrl-C.
-async fn stop_asked_for() {
-    let interrupted = async { drop(tokio::signal::ctrl_c().await) };
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut terminated) => drop(terminated.recv().await),
-            Err(_) => future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = future::pending();
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated => {}
     }
 }

@@ -7,7 +7,7 @@ use lambda_runtime::Diagnostic;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::aws::sqs::Received;
-use shared::vocabulary::problem::Problem;
+use shared::vocabulary::problem::{Problem, shortened};
 use shared::vocabulary::report::Report;
 
 use crate::digest::{News, Subject};
@@ -53,7 +53,8 @@ fn subjects(body: &str, topic: &str) -> Vec<Subject> {
         Some(message) => of_value(&serde_json::from_str(message).unwrap_or_default()),
         None => of_value(&value),
     };
-    found.unwrap_or_else(|| vec![Subject::Unreadable(body.into())])
+    // As much as a mail shows: thousands of large ones must fit into a small function.
+    found.unwrap_or_else(|| vec![Subject::Unreadable(shortened(body, 2000))])
 }
 
 /// What SNS delivers, in its envelope: the queue may be subscribed to a topic.

@@ -48,7 +48,7 @@ pub struct Notifier {
     quiet: Mutex<Quiet>,
 }
 
-/// What nobody could be told comes again after so long.
+/// What there was no time for comes again after so long.
 const AGAIN_AFTER: TimeDelta = TimeDelta::seconds(30);
 
 impl Notifier {
@@ -111,7 +111,10 @@ impl Notifier {
         }
         if let Err(error) = self.topic.publish(&alert.subject, &alert.text, &alert.attributes).await {
             error!(reports, "nobody was told, the reports come again: {error}");
-            return Err(AGAIN_AFTER);
+            // Each try costs the reports a receive, and one without an answer may have reached the people.
+            let mut quiet = self.quiet();
+            quiet.told(&alert.policy, now);
+            return Err(quiet.left(&alert.policy, now).unwrap_or(AGAIN_AFTER));
         }
         info!(reports, "published: {}", alert.subject);
         Ok(())

@@ -15,7 +15,9 @@ fn table() -> String {
     for class in Class::ALL {
         for row in FATES.iter().filter(|row| row.class == class) {
             let several = match (row.class, row.reach) {
-                (Class::Configuration, Reach::Unknown) => "; where several volumes of a lane are refused and none is not",
+                (Class::Configuration, Reach::Unknown) => {
+                    "; where several volumes of a lane are refused and none is not"
+                }
                 _ => "",
             };
             let _ = writeln!(text, "| `{}` | {} | {class} | {}{several} |", row.code, row.source, row.why);

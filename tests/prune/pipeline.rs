@@ -154,9 +154,7 @@ async fn a_forged_job_deletes_nothing() {
     before.remove(&expired);
     assert_eq!(there(stack.world()), before);
     assert_eq!(stack.world().history().action("DeleteSnapshot").calls, 1, "it was not even tried");
-    let dead = stack.drain(&stack.queues.dlq).await;
-    assert_eq!(dead.len(), 1, "a job without a policy is no job: {dead:?}");
-    assert!(dead[0].1["ErrorMessage"].as_str().unwrap().contains("`policy` is \"\""), "{dead:?}");
+    assert_eq!(stack.waiting(&stack.queues.dlq).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -131,12 +131,9 @@ impl Lanes {
             let steps = match sight {
                 Ok(sight) => self.attempts(Arc::clone(&turn), sight, jobs).boxed_local(),
                 Err(error) => {
+                    // Nothing was asked for any of them: no attempt is used up, whatever the error is.
                     turn.circuit(|circuit| circuit.break_with(&error));
-                    let step = {
-                        let turn = Arc::clone(&turn);
-                        move |job: &Job| self.failed(job, &error, &turn.clock).unwrap_or(NOT_NOW)
-                    };
-                    stream::iter(jobs).map(move |job| (job.clone(), step(&job))).boxed_local()
+                    stream::iter(jobs).map(move |job| (job.clone(), held(&job, &error, clock.now()))).boxed_local()
                 }
             };
             single_refusals(steps, turn).boxed_local()
@@ -199,10 +196,10 @@ impl Lanes {
             () = turn.stop.reached() => return Err(NOT_NOW),
             () = sleep_until(start.into()) => {}
         }
-        if let Some(cause) = turn.circuit(|circuit| circuit.cause().cloned()) {
-            return Err(self.failed(job, &cause, &turn.clock).unwrap_or(NOT_NOW));
-        }
         let now = turn.clock.now();
+        if let Some(cause) = turn.circuit(|circuit| circuit.broken().cloned()) {
+            return Err(held(job, &cause, now));
+        }
         match job.give_up_at.filter(|deadline| *deadline <= now) {
             Some(deadline) => Err(Step::Dead(too_late(job, deadline, now))),
             None => Ok(()),
@@ -218,7 +215,7 @@ impl Lanes {
                 warn!(job.id, volume.id = job.volume, error.code, "throttled in {}, the lane slows down", turn.lane);
                 self.paced(&turn.lane, Pace::throttled);
             }
-            Some(Step::Held(_)) => turn.circuit(|circuit| circuit.refused(&job.volume, error)),
+            Some(Step::Held(_)) => turn.circuit(|circuit| circuit.refused(error)),
             Some(_) => {}
         }
         step
@@ -256,15 +253,15 @@ impl Lanes {
                 Step::Again(Box::new(Job { not_before: Some(now + wait), ..*next }))
             }
         };
-        match fate(error, job.attempt, &self.config.patience, rand::random()) {
+        // Gone is what is gone twice, and not what failed otherwise before.
+        let is_known = job.failure.as_ref().is_some_and(|failure| failure.code == error.code);
+        let attempt = if class(error) == Class::AlreadyDone && !is_known { 1 } else { job.attempt };
+        match fate(error, attempt, &self.config.patience, rand::random()) {
             Fate::WaitInLane => None,
             Fate::Defer(wait) => Some(again(job.attempt, wait)),
             Fate::Retry(wait) => Some(again(job.attempt + 1, wait)),
             Fate::VolumeGone => Some(Step::Finished(Outcome::VolumeGone)),
-            Fate::Refused => Some(match gives_up(TimeDelta::zero()) {
-                Some(deadline) => Step::Dead(failed_job(job, job.attempt, error, now, Some(deadline))),
-                None => Step::Held(failed_job(job, job.attempt, error, now, None)),
-            }),
+            Fate::Refused => Some(held(job, error, now)),
             Fate::DeadLetter => Some(Step::Dead(failed_job(job, job.attempt, error, now, None))),
         }
     }
@@ -299,12 +296,23 @@ fn single_refusals<'a>(
             }
         }
         let (job, next) = refused.pop()?;
-        let step = match turn.circuit(|circuit| circuit.cause().is_some()) {
+        let step = match turn.circuit(|circuit| circuit.is_open()) {
             true => Step::Held(next),
             false => Step::Dead(next),
         };
         Some(((job, step), (steps, refused, turn)))
     })
+}
+
+/// A lane that is held is tried for the last time so long before its jobs give up, so that they can say why.
+pub(crate) const LAST_TRY: TimeDelta = TimeDelta::minutes(1);
+
+/// `job` must wait with its lane, because of `error`; or gives up, where it could not be tried again in time.
+fn held(job: &Job, error: &ApiError, now: DateTime<Utc>) -> Step {
+    match job.give_up_at.filter(|deadline| now + LAST_TRY >= *deadline) {
+        Some(deadline) => Step::Dead(failed_job(job, job.attempt, error, now, Some(deadline))),
+        None => Step::Held(failed_job(job, job.attempt, error, now, None)),
+    }
 }
 
 /// `job` with what is wrong with it.
@@ -344,7 +352,7 @@ fn too_late(job: &Job, deadline: DateTime<Utc>, now: DateTime<Utc>) -> Box<Job> 
         class: Some(Class::Throttle),
         code: TOO_LATE.into(),
         message: format!(
-            "its turn came after its deadline, {}: the lane has more jobs than its calls a second can do in the time",
+            "its turn came after its deadline, {}: its lane was held, or has more jobs than its calls a second can do",
             deadline.format("%Y-%m-%d %H:%M:%S UTC")
         ),
         request_id: None,

@@ -25,7 +25,7 @@ use shared::vocabulary::policy::Role;
 use shared::vocabulary::problem::Problem;
 
 pub use crate::clock::{Clock, Stop};
-use crate::lanes::{Lanes, Step};
+use crate::lanes::{Lanes, Outcome, Step};
 use crate::settle::Settlement;
 
 /// The worker: the Lambda, or a process that polls the queue itself.
@@ -194,7 +194,13 @@ pub(crate) struct HeldLanes {
 impl HeldLanes {
     fn note(&mut self, messages: &[Received], job: &Job, step: &Step) {
         let was_held = messages.iter().find(|message| was_held(message, job));
-        if let (Step::Finished(_), Some(message)) = (step, was_held) {
+        // What was there already, or is gone, says nothing about the lane.
+        let went_through = match step {
+            Step::Finished(Outcome::Created(_)) => true,
+            Step::Finished(Outcome::Pruned(pruned)) => !pruned.deleted.is_empty(),
+            _ => false,
+        };
+        if let Some(message) = was_held.filter(|_| went_through) {
             self.resumed.entry(job.lane()).or_insert_with(|| (job.clone(), message.first_received));
         }
     }
@@ -203,13 +209,18 @@ impl HeldLanes {
 /// The job of a message, with what older planners and the dead-letter queue leave out: a job that comes from there is
 /// as good as new.
 fn taken_up(job: Job, message: &Received, now: DateTime<Utc>) -> Job {
-    let is_redriven = job.told && job.give_up_at.is_none();
     // SQS says when it was sent; whoever invokes the function by hand may not.
     let sent = if message.sent == DateTime::UNIX_EPOCH { now } else { message.sent };
+    // Nobody sends a job on after its deadline. One that SQS had moved has no word of it.
+    let is_redriven = match job.give_up_at {
+        None => job.told,
+        Some(deadline) => deadline < sent,
+    };
+    let deadline = if is_redriven { None } else { job.give_up_at };
     Job {
         attempt: if is_redriven { 1 } else { job.attempt },
         enqueued: job.enqueued.or(Some(sent)),
-        give_up_at: job.give_up_at.or(Some(sent + GIVE_UP_AFTER)),
+        give_up_at: deadline.or(Some(sent + GIVE_UP_AFTER)),
         ..job
     }
 }

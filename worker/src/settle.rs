@@ -1,12 +1,13 @@
 //! Settling with SQS: what becomes of a job is written down before its message is acknowledged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::aws::Aws;
 use shared::aws::sqs::{Fifo, Message, Queue, Received, sqs_text};
 use shared::config;
-use shared::rules::fate::UNREADABLE;
+use shared::rules::fate::{self, UNREADABLE};
 use shared::rules::hold::{hold, was_let_go};
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::class::Class;
@@ -18,7 +19,7 @@ use tokio::sync::OnceCell;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
-use crate::lanes::{Outcome, Pruned, Step};
+use crate::lanes::{LAST_TRY, Outcome, Pruned, Step};
 use crate::{ALONE, Handle, Held, HeldLanes, MessageId, is_in_lane, is_of_a_lane};
 
 /// The queues that a worker settles with.
@@ -28,6 +29,8 @@ pub(crate) struct Settlement {
     dlq: Queue,
     reports: Queue,
     visibility: OnceCell<TimeDelta>,
+    /// The held lanes that this process has told of, and when.
+    told: Mutex<BTreeMap<Lane, DateTime<Utc>>>,
 }
 
 /// A message that waits is written anew after so many receives: SQS would move it to the dead-letter queue at last,
@@ -46,6 +49,7 @@ impl Settlement {
             dlq: aws.queue(&config.dlq_url),
             reports: aws.queue(&config.reports_queue_url),
             visibility: OnceCell::new(),
+            told: Mutex::default(),
         }
     }
 
@@ -59,14 +63,20 @@ impl Settlement {
                 self.resolved(&job, outcome, clock).await
             }
             Step::Again(next) if is_waiting_alone(&job, next, message) => {
-                return self.hide(&messages, lengthened(wait_of(next, clock), message.receives)).await;
+                let left = job.give_up_at.map_or(TimeDelta::MAX, |deadline| deadline - clock.now());
+                return self.hide(&messages, lengthened(wait_of(next, clock), message.receives).min(left)).await;
             }
             Step::Again(next) | Step::Held(next) => self.again(next, message).await,
             Step::Dead(dead) => self.dead(dead, message).await,
-            Step::HandedBack { .. } if !is_in_lane(message, &job) || job.sends >= MOST_SENDS => {
-                return self.hide(&messages, A_MOMENT).await;
+            Step::HandedBack { deleted } if is_in_lane(message, &job) && job.sends < MOST_SENDS => {
+                self.later(&job, *deleted, job.lane().to_string(), message).await
             }
-            Step::HandedBack { deleted } => self.later(&job, *deleted, message).await,
+            Step::HandedBack { deleted } if message.receives >= MOST_RECEIVES => {
+                self.later(&job, *deleted, job.id.clone(), message).await
+            }
+            Step::HandedBack { .. } => {
+                return self.hide(&messages, lengthened(A_MOMENT, message.receives)).await;
+            }
         };
         match settled {
             Ok(()) => Vec::new(),
@@ -122,10 +132,11 @@ impl Settlement {
         self.send(next, fifo).await
     }
 
-    /// To the end of its lane, as a new message: were it only hidden, it would look like one that a worker died with.
-    async fn later(&self, job: &Job, deleted: usize, message: &Received) -> Result<(), ApiError> {
-        info!(job.id, volume.id = job.volume, "{} goes to the end of its lane, for lack of time", job.place());
-        let fifo = Fifo { group: job.lane().to_string(), deduplication: format!("{}-later", message.id) };
+    /// To the end of its lane, or of its own group, as a new message: were it only hidden, it would look like one that a
+    /// worker died with, and use up its receives.
+    async fn later(&self, job: &Job, deleted: usize, group: String, message: &Received) -> Result<(), ApiError> {
+        info!(job.id, volume.id = job.volume, "{} goes to the end of {group}, for lack of time", job.place());
+        let fifo = Fifo { group, deduplication: format!("{}-later", message.id) };
         let most = job.most.map(|most| most.saturating_sub(deleted));
         self.send(&Job { most, ..job.clone() }, fifo).await
     }
@@ -136,7 +147,12 @@ impl Settlement {
     }
 
     async fn dead(&self, dead: &Job, message: &Received) -> Result<(), ApiError> {
-        let Some(failure) = &dead.failure else { return Ok(()) };
+        let Some(failure) = &dead.failure else {
+            // Nobody writes such a letter; were there one, its message must not be acknowledged.
+            let operation = format!("write down why {} is dead", dead.place());
+            let (code, message) = ("NoReason".into(), "the job says nothing about it".into());
+            return Err(ApiError { operation, code, message, status: None, request_id: None });
+        };
         error!(
             job.id = dead.id,
             policy.name = dead.policy,
@@ -240,6 +256,7 @@ impl Settlement {
     /// hidden, so that the lane is locked; the others wait under their own groups.
     async fn held(&self, lane: &Lane, jobs: Vec<Held>, clock: &Clock) -> Vec<MessageId> {
         if let Some(Held { next, .. }) = jobs.iter().find(|held| is_news(held))
+            && !self.has_told(lane, clock.now())
             && let Err(error) = self.tell_held(lane, next, clock).await
         {
             // They come again, are news again, and somebody is told then.
@@ -250,9 +267,9 @@ impl Settlement {
         let mut unsettled = Vec::new();
         for Held { messages, job, next } in jobs {
             let Some(message) = messages.first() else { continue };
-            let left = next.give_up_at.map_or(TimeDelta::MAX, |deadline| deadline - clock.now());
+            let left = next.give_up_at.map_or(TimeDelta::MAX, |deadline| deadline - LAST_TRY - clock.now());
             let wait = hold(visibility, message.receives).min(left);
-            if is_in_lane(message, &job) {
+            if is_in_lane(message, &job) && !makes_room(message, &next) {
                 unsettled.extend(self.hide(&messages, wait).await);
             } else {
                 let next = Box::new(Job { not_before: Some(clock.now() + wait), ..*next });
@@ -260,6 +277,22 @@ impl Settlement {
             }
         }
         unsettled
+    }
+
+    /// Whether this process has told of the lane not long ago.
+    fn has_told(&self, lane: &Lane, now: DateTime<Utc>) -> bool {
+        const LONG_AGO: TimeDelta = TimeDelta::hours(4);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|_, at| now - *at < LONG_AGO);
+        told.contains_key(lane)
+    }
+
+    fn note_told(&self, lane: &Lane, at: Option<DateTime<Utc>>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match at {
+            Some(at) => drop(told.insert(lane.clone(), at)),
+            None => drop(told.remove(lane)),
+        }
     }
 
     async fn tell_held(&self, lane: &Lane, next: &Job, clock: &Clock) -> Result<(), ApiError> {
@@ -287,12 +320,15 @@ impl Settlement {
             give_up_at: next.give_up_at,
             at: clock.now(),
         }))
-        .await
+        .await?;
+        self.note_told(lane, Some(clock.now()));
+        Ok(())
     }
 
     /// Good news that does not arrive is no loss: what was done is done.
     async fn resumed(&self, lane: &Lane, job: &Job, since: DateTime<Utc>, now: DateTime<Utc>) {
         info!(account = job.account, region = job.region, "the lane {lane} goes on");
+        self.note_told(lane, None);
         let report = Report::LaneResumed(LaneResumed {
             version: report::VERSION,
             action: job.action,
@@ -341,13 +377,31 @@ fn lengthened(wait: TimeDelta, receives: u32) -> TimeDelta {
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
 const DEFAULT_VISIBILITY: TimeDelta = TimeDelta::seconds(30);
 
-/// In its lane a message is news the first time that it comes; outside, the first time that it fails in this way.
-fn is_news(Held { messages, job, .. }: &Held) -> bool {
-    match messages.first() {
-        Some(message) if is_in_lane(message, job) => message.receives == 1,
-        Some(_) => job.failure.as_ref().is_none_or(|failure| failure.class != Some(Class::Configuration)),
-        None => false,
+/// A lane that only EC2's own failures hold is news when they last: after three tries, some twenty minutes. Otherwise a
+/// message in its lane is news the first time that it comes, and one outside the first time that it fails in this way.
+/// What lasts is told again from time to time, should nobody have heard of it.
+fn is_news(Held { messages, job, next }: &Held) -> bool {
+    const AGAIN: u32 = 10;
+    let Some(message) = messages.first() else { return false };
+    let class = next.failure.as_ref().and_then(|failure| failure.class);
+    let is_outage = matches!(class, Some(Class::Transient | Class::Ambiguous));
+    let is_repeated = job.failure.as_ref().is_some_and(|failure| failure.class == class && !job.told);
+    match is_in_lane(message, job) {
+        _ if is_outage => message.receives == 4,
+        true => message.receives == 1 || message.receives.is_multiple_of(AGAIN),
+        false => !is_repeated,
     }
+}
+
+/// Whether a message that has been held for a while leaves the head of its lane and waits outside: the error may be of
+/// these volumes only, and those behind them are to find out.
+fn makes_room(message: &Received, next: &Job) -> bool {
+    const LONG_ENOUGH: u32 = 4;
+    let is_about_the_lane = next
+        .failure
+        .as_ref()
+        .is_some_and(|failure| failure.class != Some(Class::Configuration) || fate::is_about_the_lane(&failure.code));
+    message.receives >= LONG_ENOUGH && !is_about_the_lane
 }
 
 fn wait_of(next: &Job, clock: &Clock) -> TimeDelta {

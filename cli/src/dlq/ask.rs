@@ -4,8 +4,8 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 
 use tokio::sync::oneshot;
 
-use super::stop::Stop;
 use crate::Error;
+use crate::stop::Stop;
 
 /// Asks on the terminal; the answer is no unless it is yes. Where nobody can answer, `--yes` must have been said.
 pub(crate) async fn confirmed(question: &str, stop: &Stop) -> Result<bool, Error> {

@@ -16,8 +16,8 @@ use shared::aws::sqs::{MOST_IN_BATCH, Queue, Received};
 use shared::vocabulary::api_error::ApiError;
 use tokio::sync::mpsc;
 
-use super::stop::Stop;
 use super::text::letters;
+use crate::stop::Stop;
 
 /// The dead-letter queue.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use shared::aws::sns::{Attribute, Value};
+use shared::vocabulary::job::{is_account, is_region};
 use shared::vocabulary::report::Report;
 
 use super::section::Severity;
@@ -61,13 +62,4 @@ fn place(subject: &Subject) -> Option<(&str, &str)> {
             return None;
         }
     })
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn is_region(text: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (5..=32).contains(&text.len()) && text.bytes().all(is_letter) && text.contains('-')
 }

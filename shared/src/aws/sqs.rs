@@ -164,7 +164,7 @@ impl Queue {
             .queue_url(&self.url)
             .max_number_of_messages(MOST_IN_BATCH as i32)
             .wait_time_seconds(seconds(wait.min(LONGEST_WAIT)))
-            .set_visibility_timeout(visibility.map(seconds))
+            .set_visibility_timeout(visibility.map(|time| seconds(time.min(LONGEST_VISIBILITY))))
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All);
         let answer = request.send().await.map_err(|error| api_error(&self.operation("receive from"), error))?;

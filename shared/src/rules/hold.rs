@@ -5,39 +5,34 @@
 //! batch: the message group is locked meanwhile, so that the rest waits without a call. When the batch comes back, its
 //! jobs are tried again, and find out by themselves whether the lane is mended.
 
-use std::collections::BTreeSet;
-
 use chrono::TimeDelta;
 
 use super::fate::is_about_the_lane;
 use crate::vocabulary::api_error::ApiError;
 
-/// What a batch has shown of its lane so far: open once it is clear that the lane must wait.
+/// What a batch has shown of its lane so far.
 #[derive(Debug, Default)]
 pub struct Circuit {
-    refused: BTreeSet<String>,
     went_through: bool,
-    cause: Option<ApiError>,
+    refused: Option<ApiError>,
+    broken: Option<ApiError>,
 }
 
-/// So many volumes refused, and none not, are not about one volume.
-const ENOUGH: usize = 3;
 /// A held lane is tried again at least so often, unless its visibility timeout is longer than half of that.
 const LONGEST_HOLD: TimeDelta = TimeDelta::minutes(30);
 
 impl Circuit {
-    /// A call for `volume` met a configuration error.
-    pub fn refused(&mut self, volume: &str, error: &ApiError) {
-        self.refused.insert(volume.into());
-        let is_enough = self.refused.len() >= ENOUGH && !self.went_through;
-        if self.cause.is_none() && (is_about_the_lane(&error.code) || is_enough) {
-            self.cause = Some(error.clone());
+    /// A call for a volume met a configuration error.
+    pub fn refused(&mut self, error: &ApiError) {
+        self.refused.get_or_insert_with(|| error.clone());
+        if is_about_the_lane(&error.code) {
+            self.break_with(error);
         }
     }
 
-    /// The lane as a whole met a configuration error: its role, or the look at what is there.
+    /// The lane as a whole is in the way: its role, or the look at what is there.
     pub fn break_with(&mut self, error: &ApiError) {
-        self.cause.get_or_insert_with(|| error.clone());
+        self.broken.get_or_insert_with(|| error.clone());
     }
 
     /// A call went through: a permission, a key or a tag may still be missing, but of single volumes.
@@ -45,9 +40,15 @@ impl Circuit {
         self.went_through = true;
     }
 
-    /// Why the lane must wait; nothing where it need not.
-    pub fn cause(&self) -> Option<&ApiError> {
-        self.cause.as_ref()
+    /// What no other job of the batch need try, because it is about all of them.
+    pub fn broken(&self) -> Option<&ApiError> {
+        self.broken.as_ref()
+    }
+
+    /// Whether the lane must wait, now that the batch is through: where one volume is served and another refused, it is
+    /// about the other one. Where none is served, nobody can tell, and what is doubtful waits.
+    pub fn is_open(&self) -> bool {
+        self.broken.is_some() || self.refused.is_some() && !self.went_through
     }
 }
 
@@ -83,34 +84,32 @@ mod tests {
         }
     }
 
-    fn opens(codes: &[&str], went_through: bool) -> bool {
+    /// `+` is a call that goes through, anything else the code of one that is refused.
+    fn opens(calls: &[&str]) -> bool {
         let mut circuit = Circuit::default();
-        if went_through {
-            circuit.went_through();
+        for call in calls {
+            match *call {
+                "+" => circuit.went_through(),
+                code => circuit.refused(&error(code)),
+            }
         }
-        codes.iter().enumerate().for_each(|(n, code)| circuit.refused(&format!("vol-{n}"), &error(code)));
-        circuit.cause().is_some()
+        circuit.is_open()
     }
 
     #[test]
-    fn an_error_about_the_account_or_the_region_holds_the_lane_at_once() {
-        assert!(opens(&["AuthFailure"], true));
-        assert!(opens(&["SnapshotLimitExceeded"], false));
+    fn an_error_about_the_account_or_the_region_holds_the_lane_whatever_else_goes_through() {
+        assert!(opens(&["AuthFailure", "+"]));
+        assert!(opens(&["+", "SnapshotLimitExceeded"]));
+        assert!(!opens(&["+"]) && !opens(&[]));
     }
 
     #[test]
-    fn one_volume_that_is_refused_holds_nobody_up_and_three_do_where_none_is_served() {
-        let denied = "UnauthorizedOperation";
-        assert!(!opens(&[denied, denied], false));
-        assert!(opens(&[denied, denied, "CustomerKeyHasBeenRevoked"], false));
-        assert!(!opens(&[denied; 9], true));
-    }
-
-    #[test]
-    fn the_same_volume_refused_three_times_is_one_volume() {
-        let mut circuit = Circuit::default();
-        (0..3).for_each(|_| circuit.refused("vol-1", &error("UnauthorizedOperation")));
-        assert_eq!(circuit.cause(), None);
+    fn what_may_be_about_single_volumes_holds_the_lane_only_where_none_is_served() {
+        let (denied, revoked) = ("UnauthorizedOperation", "CustomerKeyHasBeenRevoked");
+        assert!(opens(&[denied]), "who knows");
+        assert!(opens(&[denied, revoked, denied]));
+        assert!(!opens(&["+", denied, denied, denied]));
+        assert!(!opens(&[denied, denied, denied, "+"]), "in whatever order they are answered");
     }
 
     const V: TimeDelta = TimeDelta::seconds(90);

@@ -12,7 +12,7 @@ use shared::vocabulary::inventory::{Holds, Presence, Snapshot};
 use shared::vocabulary::job::Job;
 use tracing::{info, warn};
 
-use super::{Lanes, Outcome, Step, Turn, distinct};
+use super::{Lanes, NOT_NOW, Outcome, Step, Turn, distinct};
 
 /// What became of the snapshots of one volume and policy that no rule keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -154,7 +154,12 @@ impl Lanes {
     ) -> Result<(), Undone> {
         loop {
             self.turn(turn, job).await.map_err(Undone::Job)?;
-            let why = match scene.look_again(job, turn, snapshot).await {
+            let now = tokio::select! {
+                biased;
+                now = scene.look_again(job, turn, snapshot) => now,
+                () = turn.stop.reached() => return Err(Undone::Job(NOT_NOW)),
+            };
+            let why = match now {
                 Ok(Now::Goes(why)) => why,
                 Ok(Now::Stays(why)) => {
                     pruned.leave(snapshot, why);

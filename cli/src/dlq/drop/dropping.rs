@@ -56,7 +56,10 @@ impl Dropping<'_> {
 
     async fn write_down(&self, log: Log, held: &[Letter]) -> Result<(), Error> {
         log.write(held)?;
-        let Some(url) = &self.desk.config.reports_queue_url else { return Ok(()) };
+        let Some(url) = &self.desk.config.reports_queue_url else {
+            eprintln!("snapkeep: warning: SNAPKEEP_REPORTS_QUEUE_URL is not set, so that nobody is told by mail");
+            return Ok(());
+        };
         let reports = self.desk.aws.queue(url);
         for dropped in self.reports(held) {
             let message = Message { body: Report::Dropped(dropped).body(), ..Message::default() };

@@ -13,9 +13,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::dlq::letter::Letter;
 use crate::dlq::mailbox::{Mailbox, Taken};
-use crate::dlq::stop::Stop;
 use crate::dlq::text::letters;
 use crate::exit;
+use crate::stop::Stop;
 use crate::table::plain;
 
 /// The letters of a plan, on their way.

@@ -123,13 +123,13 @@ impl Fields {
         text.map(String::from).ok_or_else(|| self.refused(name, &value, ALLOWED))
     }
 
-    /// How long a job is pursued. SQS keeps a message for at most 14 days:
-    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+    /// How long a job is pursued. A message that waits for two days is received almost as often as the jobs queue allows
+    /// before SQS moves it to the dead-letter queue.
     pub(super) fn give_up_after(&mut self) -> Result<Option<TimeDelta>, Problem> {
-        const ALLOWED: &str = "minutes, hours or days such as `50m`, `23h`, `2d`; 10 minutes to 13 days";
+        const ALLOWED: &str = "minutes, hours or days such as `50m`, `23h`, `2d`; 10 minutes to 2 days";
         let Some(value) = self.map.remove("give_up_after") else { return Ok(None) };
         let read = value.as_str().and_then(span);
-        let read = read.filter(|span| (TimeDelta::minutes(10)..=TimeDelta::days(13)).contains(span));
+        let read = read.filter(|span| (TimeDelta::minutes(10)..=TimeDelta::days(2)).contains(span));
         read.map(Some).ok_or_else(|| self.refused("give_up_after", &value, ALLOWED))
     }
 

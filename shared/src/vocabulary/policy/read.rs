@@ -305,7 +305,7 @@ mod tests {
         check(with("time_zone", json!("+01:00")), "time_zone", "IANA");
         check(with("give_up_after", json!("soon")), "give_up_after", "is \"soon\"; allowed: minutes, hours or days");
         check(with("give_up_after", json!("9m")), "give_up_after", "10 minutes");
-        check(with("give_up_after", json!("14d")), "give_up_after", "13 days");
+        check(with("give_up_after", json!("3d")), "give_up_after", "2 days");
         check(with("give_up_after", json!("+1h")), "give_up_after", "`23h`");
         check(with("give_up_after", json!("é")), "give_up_after", "`23h`");
         check(with("give_up_after", json!(60)), "give_up_after", "`23h`");

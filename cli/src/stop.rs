@@ -1,4 +1,4 @@
-//! A person or the system wants it to end: what is under way is brought to an end, and letters are given back.
+//! A person or the system wants it to end: what is under way is brought to an end, and messages are given back.
 
 use std::process::exit;
 
@@ -9,18 +9,24 @@ use tokio::sync::watch;
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Listens to Ctrl-C and SIGTERM from now on. The second time it does not wait for the queue.
-    pub fn on_signals() -> Self {
+    /// Listens to Ctrl-C and SIGTERM from now on, and says what happens then. The second time it does not wait for the
+    /// queue.
+    pub fn on_signals(first: &'static str, second: &'static str) -> Self {
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
             signal().await;
-            eprintln!("snapkeep: stopping; letters are given back. Once more does not wait for that");
+            eprintln!("snapkeep: stopping: {first}. Once more does not wait for that");
             let _ = sender.send(true);
             signal().await;
-            eprintln!("snapkeep: letters that were not given back come into sight again by themselves, in minutes");
+            eprintln!("snapkeep: {second}");
             exit(130);
         });
         Self(receiver)
+    }
+
+    /// For what takes such a receiver.
+    pub fn receiver(&self) -> watch::Receiver<bool> {
+        self.0.clone()
     }
 
     pub fn is_set(&self) -> bool {
