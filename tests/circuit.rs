@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use simulator::faults::{Effect, Fault, Latency};
 use simulator::fleet::Fleet;
@@ -48,6 +49,11 @@ fn creates_of(stack: &Stack, volume: &str) -> usize {
     calls.filter(|call| call.resources.iter().any(|resource| **resource == *volume)).count()
 }
 
+#[expect(clippy::disallowed_methods, reason = "deadlines are of this world")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
 const SOON: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +90,7 @@ async fn a_lane_that_nobody_mends_gives_up_with_the_error_that_held_it() {
     world.faults().set(Fault::on("CreateSnapshot", 400, "SnapshotLimitExceeded", "Maximum allowed snapshots"));
     let stack = Stack::deploy(world, 1, &[]).await;
     stack.set_visibility_timeout(2).await;
-    let deadline = chrono::Utc::now() + Duration::from_secs(80);
+    let deadline = now() + Duration::from_secs(80);
     for (number, volume) in volumes.iter().enumerate() {
         let job = job(json!({"job": format!("j-{number}"), "volume": volume, "give_up_at": deadline}));
         stack.send_job(&job, &format!("{ACCOUNT}/{REGION}/snapshot")).await;
@@ -143,18 +149,18 @@ async fn a_role_that_cannot_be_assumed_holds_its_lane_until_the_job_gives_up_wit
     world.faults().set(Fault::on("AssumeRole", 403, "AccessDenied", words));
     let stack = Stack::deploy(world, 1, &[]).await;
     stack.set_visibility_timeout(2).await;
-    let deadline = chrono::Utc::now() + Duration::from_secs(75);
+    let deadline = now() + Duration::from_secs(75);
     let job = job(json!({
         "account": "210987654321", "role": {"arn": "arn:aws:iam::210987654321:role/snapkeep"}, "give_up_at": deadline,
     }));
     stack.send_job(&job, "210987654321/eu-central-1/snapshot").await;
     until("it gives up", SOON, async || stack.waiting(&stack.queues.dlq).await == 1).await;
-    assert!(chrono::Utc::now() >= deadline - Duration::from_secs(61), "not before its last try");
+    assert!(now() >= deadline - Duration::from_secs(61), "not before its last try");
     let (body, attributes) = stack.drain(&stack.queues.dlq).await.remove(0);
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(attributes["ErrorCode"], "AccessDenied");
     assert!(body["failure"]["message"].as_str().unwrap().contains(words), "{body}");
-    let gave_up: chrono::DateTime<chrono::Utc> = body["failure"]["gave_up"].as_str().unwrap().parse().unwrap();
+    let gave_up: DateTime<Utc> = body["failure"]["gave_up"].as_str().unwrap().parse().unwrap();
     assert_eq!(gave_up, deadline, "and says so");
 }
 
@@ -209,7 +215,7 @@ async fn a_job_that_only_waits_gives_up_at_its_deadline_and_says_so() {
     let fault = Fault::on("CreateSnapshot", 400, "PendingSnapshotLimitExceeded", "too many pending snapshots");
     world.faults().set(fault.for_resource(&volumes[0]));
     let mut stack = Stack::deploy(world, 0, &[]).await;
-    let after = |seconds| chrono::Utc::now() + Duration::from_secs(seconds);
+    let after = |seconds| now() + Duration::from_secs(seconds);
     stack.send_job(&job(json!({"volume": volumes[0], "give_up_at": after(50)})), "lane/1").await;
     let late = json!({"volume": volumes[1], "job": "late", "give_up_at": after(2)});
     stack.send_job(&job(late), "lane/1").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_config::Region;
 use aws_sdk_sqs::types::QueueAttributeName;
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use serde_json::json;
 use shared::aws::Aws;
@@ -34,6 +34,11 @@ fn job(number: usize, volume: &str, attempt: u32) -> Job {
     Job::parse(&circuit::job(json!({"job": format!("j-{number}"), "volume": volume, "attempt": attempt}))).unwrap()
 }
 
+#[expect(clippy::disallowed_methods, reason = "waits are of this world")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
 /// What stands for a row's code on the wire: one of those that begin so.
 fn code(row: &Row) -> String {
     match row.code {
@@ -55,7 +60,7 @@ fn status(row: &Row) -> u16 {
 /// What becomes of `jobs`, in a lane that has two seconds.
 async fn perform(aws: Aws, jobs: Vec<Job>) -> Vec<(Job, Step)> {
     let lanes = Lanes::new(Arc::new(aws), config::Lanes { create_rate: 100.0, ..config::Lanes::default() });
-    let clock = Clock::start(Utc::now());
+    let clock = Clock::start(now());
     let stop = Stop::at(clock.after(Duration::from_secs(2)));
     let (lane, role) = (jobs[0].lane(), jobs[0].role.clone());
     lanes.perform(lane, role, jobs, clock, stop).collect().await
@@ -64,10 +69,10 @@ async fn perform(aws: Aws, jobs: Vec<Job>) -> Vec<(Job, Step)> {
 /// What the manual says of a class, held against what became of a job at its first attempt.
 fn assert_fate(row: &Row, step: &Step) {
     let settle = Patience::with_attempts(5).settle;
-    let waits_for_ec2 = |job: &Job| job.not_before.unwrap() - Utc::now() > settle - TimeDelta::seconds(3);
+    let waits_for_ec2 = |job: &Job| job.not_before.unwrap() - now() > settle - TimeDelta::seconds(3);
     let is_as_the_manual_says = match (row.class, step) {
         (Class::Throttle, Step::HandedBack { .. }) => true,
-        (Class::Quota, Step::Again(job)) => job.attempt == 1 && job.not_before > Some(Utc::now()),
+        (Class::Quota, Step::Again(job)) => job.attempt == 1 && job.not_before > Some(now()),
         (Class::Transient, Step::Again(job)) => job.attempt == 2,
         (Class::Ambiguous, Step::Again(job)) => job.attempt == 2 && waits_for_ec2(job),
         // Once more, in case EC2 has not heard of it yet.
@@ -211,7 +216,7 @@ async fn whatever_sqs_answers_nothing_is_acknowledged_before_it_is_written_down(
 
         let message = Received { id: format!("m-{number}"), body: "hello".into(), receives: 1, ..Received::default() };
         let unsettled = async || {
-            let clock = Clock::start(Utc::now());
+            let clock = Clock::start(now());
             let stop = Stop::at(clock.after(Duration::from_secs(5)));
             Worker::new(aws().await, &config).work(vec![message.clone()], clock, stop).await.len()
         };
