@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use futures::stream::{self, LocalBoxStream, SelectAll};
+use shared::rules::fate::is_about_the_lane;
 use shared::vocabulary::job::{Action, Job, Lane};
 use shared::vocabulary::policy::Role;
 use std::time::Duration;
@@ -52,6 +53,20 @@ type Item = Result<(Job, Step), Key>;
 struct Queue {
     ready: VecDeque<Job>,
     is_busy: bool,
+    refused: usize,
+    is_served: bool,
+}
+
+impl Queue {
+    /// What need not be tried, because the lane as a whole is refused: all that is left of it, or nothing.
+    fn hopeless(&mut self, refused: &Job) -> VecDeque<Job> {
+        const ENOUGH: usize = 10;
+        let is_about_all = refused.failure.as_ref().is_some_and(|failure| is_about_the_lane(&failure.code));
+        match is_about_all || self.refused >= ENOUGH && !self.is_served {
+            true => std::mem::take(&mut self.ready),
+            false => VecDeque::new(),
+        }
+    }
 }
 
 /// Does all jobs that come, each until its verdict, and tells `happens` of everything.
@@ -82,19 +97,23 @@ pub(crate) async fn work(
             },
             Some(item) = batches.next() => match item {
                 Err(key) => queues.entry(key).or_default().is_busy = false,
-                Ok((job, Step::Finished(outcome))) => happens(Event::Finished(&job, &outcome)),
+                Ok((job, Step::Finished(outcome))) => {
+                    queues.entry(key(&job)).or_default().is_served = true;
+                    happens(Event::Finished(&job, &outcome));
+                }
                 Ok((_, Step::Again(next))) => {
                     happens(Event::Again(&next));
                     waiting.push(*next);
                 }
                 Ok((_, Step::Dead(dead))) => happens(Event::Dead(&dead)),
                 Ok((job, Step::Held(dead))) => {
-                    // Somebody sits before it and can mend it: nothing waits, and nothing is tried in vain.
+                    happens(Event::Dead(&dead));
                     let lane = queues.entry(key(&job)).or_default();
-                    for waiting in lane.ready.drain(..) {
+                    lane.refused += 1;
+                    // Somebody sits before it and can mend it: nothing waits, and nothing is tried in vain.
+                    for waiting in lane.hopeless(&dead) {
                         happens(Event::Dead(&Job { failure: dead.failure.clone(), ..waiting }));
                     }
-                    happens(Event::Dead(&dead));
                 }
                 Ok((job, Step::HandedBack { .. })) => queues.entry(key(&job)).or_default().ready.push_back(job),
             },

@@ -131,8 +131,9 @@ impl Work {
         let unsettled: BTreeSet<String> = self.worker.work(batch, clock, stop).await;
         let settled = handles.iter().filter(|(id, _)| !unsettled.contains(id));
         let settled: Vec<&str> = settled.map(|(_, handle)| handle.as_str()).collect();
-        // What could not be deleted comes again, and is found to be done.
-        for (_, failed) in self.jobs.delete(&settled).await {
+        // What could not be deleted comes again, and is found to be done. Some of it the worker has deleted itself.
+        let failed = self.jobs.delete(&settled).await.into_iter().map(|(_, failed)| failed);
+        for failed in failed.filter(|failed| class(failed) != Class::AlreadyDone) {
             warn!("{failed}");
         }
         settled.len()

@@ -356,13 +356,16 @@ async fn a_bad_night_deletes_what_expires_and_none_too_many() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_is_not_permitted_is_dead_lettered_and_is_no_missing_backup() {
     let world = World::default();
-    let volume = volume(&world);
-    add_daily(&world, &volume, 5, "2");
-    world.faults().set(Fault::on("DeleteSnapshot", 403, "UnauthorizedOperation", "You are not authorized"));
+    let (refused, other) = (volume(&world), volume(&world));
+    for snapshot in add_daily(&world, &refused, 5, "2") {
+        let denied = Fault::on("DeleteSnapshot", 403, "UnauthorizedOperation", "You are not authorized");
+        world.faults().set(denied.for_resource(&snapshot));
+    }
+    add_daily(&world, &other, 5, "2");
     let stack = Stack::deploy(world, 1, &[]).await;
     stack.plan(&policy(json!({}))).await.unwrap();
     stack.settle().await;
-    assert_eq!((there(stack.world()).len(), stack.waiting(&stack.queues.dlq).await), (5, 1));
+    assert_eq!((there(stack.world()).len(), stack.waiting(&stack.queues.dlq).await), (5 + 2, 1));
     let mails = stack.mails().await;
     assert_eq!(mails[0].0, "snapkeep daily: 1 volume not pruned");
 }

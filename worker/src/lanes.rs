@@ -14,7 +14,7 @@ use futures::stream::{self, FuturesUnordered};
 use futures::{FutureExt, Stream, StreamExt};
 use shared::aws::Aws;
 use shared::config;
-use shared::rules::fate::{Fate, TOO_LATE, class, fate};
+use shared::rules::fate::{Fate, TOO_LATE, class, fate, is_about_the_lane};
 use shared::rules::hold::Circuit;
 use shared::rules::pace::Pace;
 use shared::vocabulary::api_error::ApiError;
@@ -291,17 +291,32 @@ fn single_refusals<'a>(
     stream::unfold((steps, Vec::new(), turn), |(mut steps, mut refused, turn)| async move {
         while let Some((job, step)) = steps.next().await {
             match step {
-                Step::Held(next) => refused.push((job, next)),
+                Step::Held(next) => refused.push((job, next, turn.circuit(|circuit| circuit.is_served()))),
                 step => return Some(((job, step), (steps, refused, turn))),
             }
         }
-        let (job, next) = refused.pop()?;
+        let (job, next, was_served) = refused.pop()?;
         let step = match turn.circuit(|circuit| circuit.is_open()) {
             true => Step::Held(next),
-            false => Step::Dead(next),
+            false if was_served => Step::Dead(next),
+            // Others are served since: perhaps it was mended in between. It is tried once more.
+            false => Step::Again(once_more(*next, turn.clock.now())),
         };
         Some(((job, step), (steps, refused, turn)))
     })
+}
+
+/// The wait before a volume is tried once more that was refused before others were served.
+const ONCE_MORE: TimeDelta = TimeDelta::seconds(15);
+
+fn once_more(job: Job, now: DateTime<Utc>) -> Box<Job> {
+    Box::new(Job { attempt: job.attempt + 1, not_before: Some(now + ONCE_MORE), ..job })
+}
+
+/// Whether it is tried once more by now, and is refused as it was.
+fn is_refused_again(job: &Job, error: &ApiError) -> bool {
+    let last = job.failure.as_ref().and_then(|failure| failure.attempts.last());
+    last.is_some_and(|last| last.code == error.code && last.attempt < job.attempt) && !is_about_the_lane(&error.code)
 }
 
 /// A lane that is held is tried for the last time so long before its jobs give up, so that they can say why.
@@ -311,6 +326,7 @@ pub(crate) const LAST_TRY: TimeDelta = TimeDelta::minutes(1);
 fn held(job: &Job, error: &ApiError, now: DateTime<Utc>) -> Step {
     match job.give_up_at.filter(|deadline| now + LAST_TRY >= *deadline) {
         Some(deadline) => Step::Dead(failed_job(job, job.attempt, error, now, Some(deadline))),
+        None if is_refused_again(job, error) => Step::Dead(failed_job(job, job.attempt, error, now, None)),
         None => Step::Held(failed_job(job, job.attempt, error, now, None)),
     }
 }

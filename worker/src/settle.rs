@@ -255,7 +255,8 @@ impl Settlement {
     /// The jobs of a lane that must wait. One report goes out, the first time; a message in the lane stays at its head,
     /// hidden, so that the lane is locked; the others wait under their own groups.
     async fn held(&self, lane: &Lane, jobs: Vec<Held>, clock: &Clock) -> Vec<MessageId> {
-        if let Some(Held { next, .. }) = jobs.iter().find(|held| is_news(held))
+        if let Some(Held { next, .. }) = jobs.first()
+            && is_news(&jobs)
             && !self.has_told(lane, clock.now())
             && let Err(error) = self.tell_held(lane, next, clock).await
         {
@@ -377,19 +378,19 @@ fn lengthened(wait: TimeDelta, receives: u32) -> TimeDelta {
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
 const DEFAULT_VISIBILITY: TimeDelta = TimeDelta::seconds(30);
 
-/// A lane that only EC2's own failures hold is news when they last: after three tries, some twenty minutes. Otherwise a
-/// message in its lane is news the first time that it comes, and one outside the first time that it fails in this way.
-/// What lasts is told again from time to time, should nobody have heard of it.
-fn is_news(Held { messages, job, next }: &Held) -> bool {
+/// Whether people should hear that a lane is held. In the lane it is news the first time that a batch of it finds it so:
+/// where one of its messages has been here before, it was told then. Outside, it is news the first time that a job
+/// fails in this way. A lane that only EC2's own failures hold is news when they last: after three tries, some twenty
+/// minutes. What lasts is told again from time to time, should nobody have heard of it.
+fn is_news(jobs: &[Held]) -> bool {
     const AGAIN: u32 = 10;
-    let Some(message) = messages.first() else { return false };
-    let class = next.failure.as_ref().and_then(|failure| failure.class);
-    let is_outage = matches!(class, Some(Class::Transient | Class::Ambiguous));
-    let is_repeated = job.failure.as_ref().is_some_and(|failure| failure.class == class && !job.told);
-    match is_in_lane(message, job) {
-        _ if is_outage => message.receives == 4,
-        true => message.receives == 1 || message.receives.is_multiple_of(AGAIN),
-        false => !is_repeated,
+    let class = |job: &Job| job.failure.as_ref().and_then(|failure| failure.class);
+    let is_outage = jobs.iter().all(|held| matches!(class(&held.next), Some(Class::Transient | Class::Ambiguous)));
+    let in_lane = jobs.iter().filter_map(|held| held.messages.first().filter(|message| is_in_lane(message, &held.job)));
+    match in_lane.map(|message| message.receives).max() {
+        receives if is_outage => receives == Some(4),
+        Some(receives) => receives == 1 || receives.is_multiple_of(AGAIN),
+        None => jobs.iter().any(|held| held.job.told || class(&held.job) != class(&held.next)),
     }
 }
 

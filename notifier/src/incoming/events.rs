@@ -1,7 +1,9 @@
-//! Events of EventBridge, and the JSON that CloudWatch sends to SNS.
+//! Events of EventBridge, the JSON that CloudWatch sends to SNS, and what Lambda says of a planner that failed for good.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use shared::vocabulary::policy::Prune;
+use shared::vocabulary::report::{self, Planning, Report};
 
 use crate::digest::{Alarm, AlarmState, EbsFailure, Subject};
 
@@ -14,8 +16,31 @@ pub(super) fn subjects(event: &Value) -> Option<Vec<Subject>> {
         }
         Some("CloudWatch Alarm State Change") => Some(vec![Subject::Alarm(alarm_event(event)?)]),
         Some(_) => None,
+        None if event["requestContext"]["condition"].is_string() => Some(vec![given_up(event)]),
         None => Some(vec![Subject::Alarm(alarm_message(event)?)]),
     }
+}
+
+/// The record of an invocation that Lambda has given up: the planner's on-failure destination. What the planner itself
+/// has told is told in the same words, so that a digest of both says it once.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
+fn given_up(record: &Value) -> Subject {
+    let (context, policy, error) = (&record["requestContext"], &record["requestPayload"], &record["responsePayload"]);
+    let name = match policy["action"] == "prune" {
+        true => Some(Prune::NAME),
+        false => policy["policy"].as_str().or_else(|| policy["SnapshotKeyWord"].as_str()),
+    };
+    let tries = &context["approximateInvokeCount"];
+    let given_up = format!("Lambda has given it up after {tries} invocations: {}", text(&context["condition"]));
+    let said = error["errorMessage"].as_str().unwrap_or("the planner gave no error").lines();
+    let is_refused = error["errorType"] == "PolicyRefused";
+    Subject::Report(Report::Planning(Planning {
+        version: report::VERSION,
+        policy: name.filter(|_| !is_refused).map(String::from),
+        slot: policy["scheduled_time"].as_str().and_then(|time| time.parse().ok()),
+        problems: said.map(String::from).chain([given_up]).collect(),
+        at: time(&record["timestamp"]).unwrap_or_default(),
+    }))
 }
 
 /// A failed snapshot as EventBridge tells of it; a successful one is no news.
@@ -195,6 +220,33 @@ mod tests {
                 at,
             })]
         );
+    }
+
+    /// As Lambda's developer guide has it, with a policy of ours.
+    const GIVEN_UP: &str = r#"{"version":"1.0","timestamp":"2026-11-20T02:05:00.000Z","requestContext":{"requestId":"e4b46cbf",
+        "functionArn":"arn:aws:lambda:eu-central-1:123456789012:function:snapkeep-planner:$LATEST",
+        "condition":"RetriesExhausted","approximateInvokeCount":3},
+        "requestPayload":{"action":"snapshot","policy":"daily","scheduled_time":"2026-11-20T02:00:00Z"},
+        "responseContext":{"statusCode":200,"executedVersion":"$LATEST","functionError":"Unhandled"},
+        "responsePayload":{"errorMessage":"account 1, eu-west-1: one\naccount 1, eu-west-2: two","errorType":"PlanIncomplete"}}"#;
+
+    fn planning(event: &str) -> Planning {
+        match read(event).unwrap().remove(0) {
+            Subject::Report(Report::Planning(planning)) => planning,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_planner_that_lambda_has_given_up_is_told_in_its_own_words() {
+        let told = planning(GIVEN_UP);
+        assert_eq!((told.policy.as_deref(), told.slot), (Some("daily"), "2026-11-20T02:00:00Z".parse().ok()));
+        let given_up = "Lambda has given it up after 3 invocations: RetriesExhausted";
+        assert_eq!(told.problems, ["account 1, eu-west-1: one", "account 1, eu-west-2: two", given_up]);
+        let died = GIVEN_UP.replace("errorMessage", "other").replace("\"snapshot\"", "\"prune\"");
+        assert_eq!(planning(&died).policy.as_deref(), Some(Prune::NAME));
+        assert_eq!(planning(&died).problems, ["the planner gave no error", given_up]);
+        assert_eq!(planning(&GIVEN_UP.replace("PlanIncomplete", "PolicyRefused")).policy, None);
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl Circuit {
         self.went_through = true;
     }
 
+    /// Whether a call went through so far.
+    pub fn is_served(&self) -> bool {
+        self.went_through
+    }
+
     /// What no other job of the batch need try, because it is about all of them.
     pub fn broken(&self) -> Option<&ApiError> {
         self.broken.as_ref()
