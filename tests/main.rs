@@ -22,6 +22,7 @@ mod chaos;
 mod circuit;
 mod cli;
 mod crosscheck;
+mod deployed;
 mod dlq;
 mod ec2;
 mod edges;
