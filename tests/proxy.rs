@@ -9,6 +9,7 @@ mod chance;
 mod mood;
 mod receipts;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use self::call::Call;
+use self::call::{Call, caller};
 pub(crate) use self::chance::Chance;
 use self::mood::{Mood, Rule, Trouble};
 use self::receipts::Receipts;
@@ -56,6 +57,7 @@ struct Wire {
     upstream: String,
     client: Client<HttpConnector, Body>,
     mood: Mutex<Mood>,
+    callers: Mutex<BTreeSet<(String, String)>>,
     calls: AtomicU64,
     troubled: AtomicU64,
     doubled: AtomicU64,
@@ -74,6 +76,7 @@ impl Proxy {
             upstream: upstream.into(),
             client,
             mood: Mutex::default(),
+            callers: Mutex::default(),
             calls: AtomicU64::default(),
             troubled: AtomicU64::default(),
             doubled: AtomicU64::default(),
@@ -109,6 +112,11 @@ impl Proxy {
         self.wire.mood.lock().unwrap().double = share;
     }
 
+    /// Who has called what so far: the application's name in the user agent, and the IAM action.
+    pub fn callers(&self) -> BTreeSet<(String, String)> {
+        self.wire.callers.lock().unwrap().clone()
+    }
+
     pub fn counts(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let Wire { calls, troubled, doubled, overtaken, .. } = self.wire.as_ref();
@@ -130,6 +138,7 @@ async fn pass(
     body: Bytes,
 ) -> Response<Body> {
     wire.calls.fetch_add(1, Ordering::Relaxed);
+    wire.callers.lock().unwrap().extend(caller(&headers, &body));
     let call = Call::read(&headers, &body);
     let (trouble, doubles) = call.as_ref().map(|call| wire.mood.lock().unwrap().strike(call)).unwrap_or_default();
     wire.troubled.fetch_add(trouble.is_some().into(), Ordering::Relaxed);

@@ -4,6 +4,7 @@ cloud.py URL up STACK FILE PARAMETERS   creates a stack from infra/FILE, and pri
 cloud.py URL down STACK                 deletes it
 cloud.py URL package KEY FILE           puts a package into the bucket
 cloud.py URL invoke FUNCTION EVENT      invokes a function, and prints its answer
+cloud.py URL permissions                prints the statements of each role's own policies, by the policy's name
 cloud.py URL inventory                  prints the names of everything that a stack could leave behind
 """
 
@@ -76,6 +77,15 @@ def invoke(url, function, event):
     return {"error": answer.get("FunctionError"), "answer": payload}
 
 
+def permissions(url):
+    iam, found = client("iam", url), {}
+    for role in iam.list_roles()["Roles"]:
+        for name in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role["RoleName"], PolicyName=name)["PolicyDocument"]
+            found[name] = (json.loads(document) if isinstance(document, str) else document)["Statement"]
+    return found
+
+
 def inventory(url):
     def names(service, call, field, name=None, **arguments):
         found = getattr(client(service, url), call)(**arguments).get(field, [])
@@ -100,5 +110,6 @@ def inventory(url):
 
 
 url, command, *arguments = sys.argv[1:]
-commands = {"up": up, "down": down, "package": package, "invoke": invoke, "inventory": inventory}
+commands = {"up": up, "down": down, "package": package, "invoke": invoke, "permissions": permissions,
+            "inventory": inventory}
 print(json.dumps(commands[command](url, *arguments)))

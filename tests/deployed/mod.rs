@@ -1,25 +1,33 @@
 //! The templates of `infra/`, deployed by CloudFormation on MiniStack, with the real binaries running as its Lambdas and
 //! EC2 at the simulator. What MiniStack cannot do is in `infra/README.md`.
 
+mod permissions;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use simulator::faults::Fault;
 use simulator::fleet::Fleet;
 use simulator::server::Server;
 use simulator::world::World;
 
+use self::permissions::{Permissions, Request};
 use crate::emulator::Emulator;
 use crate::lambda::binary;
+use crate::proxy::Proxy;
 use crate::prune::{add_daily, there};
 use crate::python;
 use crate::stack::{ACCOUNT, config};
 use crate::typed::snapkeep_with;
 
 const REGION: &str = "eu-central-1";
+const MEMBER: &str = "210987654321";
+const MEMBER_ROLE: &str = "arn:aws:iam::210987654321:role/snapkeep";
 const FUNCTIONS: [&str; 3] = ["planner", "worker", "notifier"];
 
 /// An AWS on this machine.
@@ -60,6 +68,12 @@ impl Cloud {
         const ZIP: &str = "import sys, zipfile as z\n\
             with z.ZipFile(sys.argv[2], 'w', z.ZIP_DEFLATED, compresslevel=1) as f: f.write(sys.argv[1], 'bootstrap')";
         python::run(Command::new(&self.python).args(["-c", ZIP]).arg(bootstrap).arg(zip));
+    }
+
+    /// Invokes the planner, as a schedule does.
+    fn plan(&self, policy: &Value) {
+        let answer = self.ask(&["invoke", "snapkeep-planner", &policy.to_string()]);
+        assert_eq!(answer["error"], Value::Null, "{answer}");
     }
 
     async fn waiting(&self, queue: &str) -> usize {
@@ -104,6 +118,53 @@ fn of_policy(world: &World, policy: &str) -> usize {
     world.snapshots().iter().filter(is_of).count()
 }
 
+/// Calls that each role is refused, beside one of the same kind that it is allowed.
+fn must_be_refused(permissions: &Permissions, jobs: &str) {
+    const SNAPSHOT: &str = "arn:aws:ec2:eu-central-1::snapshot/snap-0123456789abcdef0";
+    const OURS: (&str, &str) = ("aws:ResourceTag/snapkeep:policy", "daily");
+    const TAGGED: (&str, &str) = ("aws:RequestTag/snapkeep:policy", "daily");
+    let volume = format!("arn:aws:ec2:eu-central-1:{ACCOUNT}:volume/vol-0123456789abcdef0");
+    let foreign = format!("arn:aws:ec2:eu-central-1:{MEMBER}:volume/vol-0123456789abcdef0");
+    let queue = |name: &str| format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}");
+    let (jobs, other) = (queue(jobs.rsplit('/').next().unwrap()), queue("other.fifo"));
+    let topic = |name: &str| format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}");
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a [(&'a str, &'a str)], bool);
+    let rows: &[Row<'_>] = &[
+        ("worker", "ec2:DeleteSnapshot", SNAPSHOT, &[OURS], true),
+        ("worker", "ec2:DeleteSnapshot", SNAPSHOT, &[], false),
+        ("worker", "ec2:DeleteSnapshot", SNAPSHOT, &[OURS, ("aws:ResourceTag/KeepForever", "")], false),
+        ("worker", "ec2:CreateSnapshot", SNAPSHOT, &[TAGGED], true),
+        ("worker", "ec2:CreateSnapshot", SNAPSHOT, &[], false),
+        ("worker", "ec2:CreateSnapshot", &volume, &[], true),
+        ("worker", "ec2:CreateSnapshot", &foreign, &[], false),
+        ("worker", "ec2:CreateTags", SNAPSHOT, &[("ec2:CreateAction", "CreateSnapshot")], true),
+        ("worker", "ec2:CreateTags", SNAPSHOT, &[], false),
+        ("worker", "ec2:CreateTags", SNAPSHOT, &[OURS], false),
+        ("worker", "ec2:DeleteTags", SNAPSHOT, &[OURS], false),
+        ("worker", "ec2:ModifySnapshotAttribute", SNAPSHOT, &[OURS], false),
+        ("worker", "ec2:DeleteVolume", &volume, &[], false),
+        ("worker", "sqs:SendMessage", &jobs, &[], true),
+        ("worker", "sqs:SendMessage", &other, &[], false),
+        ("worker", "sqs:PurgeQueue", &jobs, &[], false),
+        ("worker", "sts:AssumeRole", MEMBER_ROLE, &[], true),
+        ("worker", "sts:AssumeRole", "arn:aws:iam::210987654321:role/admin", &[], false),
+        ("worker", "sns:Publish", &topic("snapkeep"), &[], false),
+        ("planner", "sqs:SendMessage", &jobs, &[], true),
+        ("planner", "sqs:ReceiveMessage", &jobs, &[], false),
+        ("planner", "sqs:SendMessage", &other, &[], false),
+        ("planner", "ec2:CreateSnapshot", SNAPSHOT, &[TAGGED], false),
+        ("planner", "ec2:DeleteSnapshot", SNAPSHOT, &[OURS], false),
+        ("notifier", "sns:Publish", &topic("snapkeep"), &[], true),
+        ("notifier", "sns:Publish", &topic("other"), &[], false),
+        ("notifier", "sqs:SendMessage", &jobs, &[], false),
+        ("notifier", "ec2:DescribeVolumes", "*", &[], false),
+    ];
+    for (function, action, resource, context, is_allowed) in rows {
+        let request = Request { action, resource, context };
+        assert_eq!(permissions.allows(function, &request), *is_allowed, "{function}: {request:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_templates_deploy_backs_up_tells_mends_prunes_and_goes_without_a_trace() {
     let world = World::default();
@@ -116,10 +177,12 @@ async fn what_the_templates_deploy_backs_up_tells_mends_prunes_and_goes_without_
     let before = cloud.ask(&["inventory"]);
     cloud.upload_packages().await;
 
+    // Everything that the functions call goes through these, which take note of it.
+    let (to_aws, to_ec2) = (Proxy::start(&cloud.emulator.url).await, Proxy::start(&server.url).await);
     let parameters = json!({
         "CodeBucket": "packages", "CodePrefix": "v1", "Architecture": "x86_64", "Email": "ops@example.com",
-        "Regions": REGION, "PruneState": "DISABLED", "CreateRate": "50",
-        "EndpointUrl": cloud.emulator.url, "Ec2EndpointUrl": server.url,
+        "Regions": REGION, "PruneState": "DISABLED", "CreateRate": "50", "MemberRoleArns": MEMBER_ROLE,
+        "EndpointUrl": to_aws.url, "Ec2EndpointUrl": to_ec2.url,
     });
     let outputs = cloud.ask(&["up", "snapkeep", "template.yaml", &parameters.to_string()]);
     let output = |name: &str| String::from(outputs[name].as_str().unwrap_or_else(|| panic!("{name}: {outputs}")));
@@ -155,14 +218,33 @@ async fn what_the_templates_deploy_backs_up_tells_mends_prunes_and_goes_without_
     until("the sick volume's snapshots", async || is_backed_up() == missing).await;
     assert_eq!(cloud.waiting(&dlq).await, 0);
 
-    // Pruning, by the deployed planner and worker.
+    // Another account, by its role; a volume there has to wait for a quota once.
+    let there_too = Fleet::new(MEMBER, REGION, 1).build(world).remove(0);
+    let pending = Fault::on("CreateSnapshot", 400, "PendingSnapshotLimitExceeded", "too many are pending");
+    world.faults().set(pending.for_resource(&there_too).times(1));
+    let member = json!({
+        "action": "snapshot", "policy": "member", "select": {"tags": {"Backup": ["true"]}}, "retain": "7d",
+        "accounts": [MEMBER_ROLE], "regions": [REGION], "scheduled_time": "2026-11-20T02:00:00Z",
+    });
+    cloud.plan(&member);
+    until("the member's snapshot", async || of_policy(world, "member") == 1).await;
+
+    // Pruning, by the deployed planner and worker, in every Region. One of four is archived, and too young to go.
     let old = Fleet::new(ACCOUNT, REGION, 1).build(world).remove(0);
-    add_daily(world, &old, 5, "2");
+    let archived = add_daily(world, &old, 6, "2").remove(0);
+    world.set(|settings| settings.archives_after = TimeDelta::zero());
+    let ec2 = aws_sdk_ec2::Client::new(&config(&server.url).await);
+    ec2.modify_snapshot_tier().snapshot_id(archived).storage_tier("archive".into()).send().await.unwrap();
     let all = there(world).len();
-    let prune = json!({"action": "prune", "regions": [REGION], "scheduled_time": "2026-11-20T05:00:00Z"});
-    let answer = cloud.ask(&["invoke", "snapkeep-planner", &prune.to_string()]);
-    assert_eq!(answer["error"], Value::Null, "{answer}");
+    cloud.plan(&json!({"action": "prune", "regions": "all", "scheduled_time": "2026-11-20T05:00:00Z"}));
     until("three are pruned", async || there(world).len() == all - 3).await;
+
+    let permissions = Permissions(cloud.ask(&["permissions"]));
+    let calls: BTreeSet<_> = to_aws.callers().into_iter().chain(to_ec2.callers()).collect();
+    for function in FUNCTIONS {
+        assert_eq!(permissions.allowed(function), Permissions::called(&calls, function), "{function}");
+    }
+    must_be_refused(&permissions, &jobs);
 
     // Removal.
     until("all jobs are through", async || cloud.waiting(&jobs).await == 0).await;

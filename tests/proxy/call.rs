@@ -9,6 +9,22 @@ pub(super) struct Call {
     pub body: Value,
 }
 
+/// Who calls what: the application's name in the SDK's user agent, and the action as IAM knows it, which has no batches.
+/// The service stands in the signature, the action in a header or in the form that is sent.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-appid.html>
+pub(super) fn caller(headers: &HeaderMap, body: &[u8]) -> Option<(String, String)> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let words = |name| header(name).into_iter().flat_map(|text| text.split(' '));
+    let application =
+        words("user-agent").chain(words("x-amz-user-agent")).find_map(|word| word.strip_prefix("app/"))?;
+    let service = header("authorization")?.split('/').nth(3)?;
+    let form = form_urlencoded::parse(body).find(|(name, _)| name == "Action").map(|(_, action)| action.into_owned());
+    let target = header("x-amz-target").and_then(|target| target.split('.').nth(1)).map(String::from);
+    let action = target.or(form)?;
+    let action = action.strip_suffix("Batch").unwrap_or(&action);
+    Some((application.into(), format!("{service}:{action}")))
+}
+
 impl Call {
     /// SQS speaks JSON, and names the action in a header:
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html>
