@@ -316,7 +316,8 @@ fn once_more(job: Job, now: DateTime<Utc>) -> Box<Job> {
 /// Whether it is tried once more by now, and is refused as it was.
 fn is_refused_again(job: &Job, error: &ApiError) -> bool {
     let last = job.failure.as_ref().and_then(|failure| failure.attempts.last());
-    last.is_some_and(|last| last.code == error.code && last.attempt < job.attempt) && !is_about_the_lane(&error.code)
+    let may_be_of_the_volume = class(error) == Class::Configuration && !is_about_the_lane(&error.code);
+    may_be_of_the_volume && last.is_some_and(|last| last.code == error.code && last.attempt < job.attempt)
 }
 
 /// A lane that is held is tried for the last time so long before its jobs give up, so that they can say why.
@@ -403,13 +404,40 @@ async fn caught<T>(job: &Job, attempt: impl Future<Output = T>) -> Result<T, Api
 mod tests {
     use super::*;
 
+    fn job(fields: &str) -> Job {
+        let body = format!(
+            r#"{{"version":1,"action":"snapshot","job":"j-1","policy":"daily","slot":"2026-11-20T02:00:00Z",
+            "account":"123456789012","region":"eu-central-1","volume":"vol-0123456789abcdef0","retain":"7d"{fields}}}"#
+        );
+        Job::parse(&body).unwrap()
+    }
+
+    fn error(code: &str) -> ApiError {
+        let (operation, message) = ("look".into(), String::new());
+        ApiError { operation, code: code.into(), message, status: Some(500), request_id: None }
+    }
+
+    /// What becomes of a job at its second attempt, whose first failed with `before`, when its lane cannot be served.
+    fn second_time(before: &str, code: &str) -> Step {
+        let at = "2026-11-20T02:00:05Z";
+        let failure = format!(
+            r#","attempt":2,"failure":{{"code":"{before}","message":"","first":"{at}","last":"{at}",
+            "attempts":[{{"attempt":1,"at":"{at}","code":"{before}"}}]}}"#
+        );
+        held(&job(&failure), &error(code), at.parse().unwrap())
+    }
+
+    #[test]
+    fn a_volume_that_is_refused_once_more_is_dead_and_one_whose_lane_fails_waits() {
+        assert!(matches!(second_time("UnauthorizedOperation", "UnauthorizedOperation"), Step::Dead(_)));
+        assert!(matches!(second_time("InternalError", "UnauthorizedOperation"), Step::Held(_)));
+        assert!(matches!(second_time("InternalError", "InternalError"), Step::Held(_)), "an outage is no refusal");
+        assert!(matches!(second_time("AuthFailure", "AuthFailure"), Step::Held(_)), "nor is what holds all");
+    }
+
     #[tokio::test]
     async fn a_panic_in_one_job_is_a_failed_attempt_of_that_job_alone() {
-        let job = Job::parse(
-            r#"{"version":1,"action":"snapshot","job":"j-1","policy":"daily","slot":"2026-11-20T02:00:00Z",
-            "account":"123456789012","region":"eu-central-1","volume":"vol-0123456789abcdef0","retain":"7d"}"#,
-        )
-        .unwrap();
+        let job = job("");
         let panics = async { panic!("index {} out of range", 7) };
         let (panicked, went_on) = tokio::join!(caught::<()>(&job, panics), caught(&job, async { 42 }));
         let panicked = panicked.unwrap_err();
