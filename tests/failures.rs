@@ -5,6 +5,7 @@ use simulator::faults::Fault;
 use simulator::fleet::Fleet;
 use simulator::world::World;
 
+use crate::circuit::job;
 use crate::stack::{ACCOUNT, Stack};
 
 const REGION: &str = "eu-central-1";
@@ -14,16 +15,6 @@ fn policy() -> Value {
         "action": "snapshot", "policy": "daily", "select": {"tags": {"Backup": ["true"]}}, "retain": "7d",
         "regions": [REGION], "scheduled_time": "2026-11-20T02:00:00Z",
     })
-}
-
-fn job(changes: Value) -> String {
-    let mut job = json!({
-        "version": 1, "action": "snapshot", "job": "2f0c7e1a9b3d4c5e6f70", "policy": "daily",
-        "slot": "2026-11-20T02:00:00Z", "account": ACCOUNT, "region": REGION, "volume": "vol-0123456789abcdef0",
-        "retain": "7d", "tags": {}, "attempt": 1,
-    });
-    job.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    job.to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

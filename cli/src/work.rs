@@ -1,7 +1,6 @@
 //! `snapkeep work`: the worker without Lambda, in a container, on an instance or on a laptop. It polls the jobs queue
 //! itself; what it does with a batch, and what it owes SQS, is the Lambda's.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
@@ -15,7 +14,7 @@ use shared::vocabulary::class::Class;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
-use worker::{Clock, Stop, Worker};
+use worker::{Clock, Stop, Worker, time_to_begin};
 
 use crate::{Error, exit};
 
@@ -33,9 +32,6 @@ pub(crate) struct Options {
 
 /// Whoever stops the process waits at most so long for a poll that is under way: what it brings is handed back.
 const POLL: TimeDelta = TimeDelta::seconds(10);
-/// No job is taken up in the last seconds before its message comes again: a call may take 20, and settling a few more.
-const LAST_SECONDS: Duration = Duration::from_secs(25);
-
 /// What the pollers share.
 struct Work {
     worker: Worker,
@@ -67,7 +63,7 @@ impl Options {
         let work = Work {
             worker: Worker::new(aws, &config),
             jobs,
-            time: visibility - LAST_SECONDS.min(visibility / 2),
+            time: time_to_begin(visibility),
             stopping: stop.receiver(),
             until_empty: self.until_empty,
         };
@@ -126,17 +122,7 @@ impl Work {
     async fn batch(&self, batch: Vec<Received>) -> usize {
         let clock = Clock::start(Utc::now());
         let stop = Stop::at(clock.after(self.time)).or_when(self.stopping.clone());
-        let handles: Vec<(String, String)> =
-            batch.iter().map(|message| (message.id.clone(), message.receipt_handle.clone())).collect();
-        let unsettled: BTreeSet<String> = self.worker.work(batch, clock, stop).await;
-        let settled = handles.iter().filter(|(id, _)| !unsettled.contains(id));
-        let settled: Vec<&str> = settled.map(|(_, handle)| handle.as_str()).collect();
-        // What could not be deleted comes again, and is found to be done. Some of it the worker has deleted itself.
-        let failed = self.jobs.delete(&settled).await.into_iter().map(|(_, failed)| failed);
-        for failed in failed.filter(|failed| class(failed) != Class::AlreadyDone) {
-            warn!("{failed}");
-        }
-        settled.len()
+        self.worker.work_and_delete(batch, clock, stop).await
     }
 
     async fn is_empty(&self) -> bool {

@@ -38,8 +38,12 @@ pub struct Worker {
 /// The id of a message.
 pub type MessageId = String;
 
-/// No job is taken up in the last seconds before the deadline: a call may take 20, and settling a few more.
-const LAST_SECONDS: Duration = Duration::from_secs(25);
+/// How much of a batch's time there is to begin calls in. No job is taken up in the last seconds before the deadline: a
+/// call may take 20, and settling a few more.
+pub fn time_to_begin(time: Duration) -> Duration {
+    const LAST_SECONDS: Duration = Duration::from_secs(25);
+    time.saturating_sub(LAST_SECONDS.min(time / 2))
+}
 
 impl Worker {
     /// Reads the environment and makes the clients: once for each cold start.
@@ -62,7 +66,7 @@ impl Worker {
         remaining: Duration,
     ) -> Result<SqsBatchResponse, Diagnostic> {
         let clock = Clock::start(now);
-        let stop = Stop::at(clock.after(remaining.saturating_sub(LAST_SECONDS.min(remaining / 2))));
+        let stop = Stop::at(clock.after(time_to_begin(remaining)));
         let received = event.records.into_iter().map(received).collect::<Result<Vec<_>, _>>()?;
         let mut response = SqsBatchResponse::default();
         for message_id in self.work(received, clock, stop).boxed_local().await {
@@ -92,6 +96,14 @@ impl Worker {
             unsettled.extend(left);
         }
         unsettled
+    }
+
+    /// The same for whoever has received the batch itself: what need not come again is deleted. Gives how many that were.
+    pub async fn work_and_delete(&self, batch: Vec<Received>, clock: Clock, stop: Stop) -> usize {
+        let handles = handles_of(&batch);
+        let unsettled = self.work(batch, clock, stop).await;
+        self.settlement.delete(&handles, &unsettled).await;
+        handles.iter().filter(|(id, _)| !unsettled.contains(id)).count()
     }
 
     async fn work_together(&self, batch: Vec<Received>, clock: Clock, stop: &Stop) -> BTreeSet<MessageId> {

@@ -14,7 +14,7 @@ use crate::vocabulary::api_error::ApiError;
 #[derive(Debug, Default)]
 pub struct Circuit {
     went_through: bool,
-    refused: Option<ApiError>,
+    was_refused: bool,
     broken: Option<ApiError>,
 }
 
@@ -24,7 +24,7 @@ const LONGEST_HOLD: TimeDelta = TimeDelta::minutes(30);
 impl Circuit {
     /// A call for a volume met a configuration error.
     pub fn refused(&mut self, error: &ApiError) {
-        self.refused.get_or_insert_with(|| error.clone());
+        self.was_refused = true;
         if is_about_the_lane(&error.code) {
             self.break_with(error);
         }
@@ -53,7 +53,7 @@ impl Circuit {
     /// Whether the lane must wait, now that the batch is through: where one volume is served and another refused, it is
     /// about the other one. Where none is served, nobody can tell, and what is doubtful waits.
     pub fn is_open(&self) -> bool {
-        self.broken.is_some() || self.refused.is_some() && !self.went_through
+        self.broken.is_some() || self.was_refused && !self.went_through
     }
 }
 

@@ -247,6 +247,61 @@ impl DeadLetter {
     }
 }
 
+impl LaneHeld {
+    /// The report on the lane of `job`, which ran into `failure`.
+    pub fn of(job: &Job, failure: &Failure, at: DateTime<Utc>) -> Self {
+        Self {
+            version: VERSION,
+            action: job.action,
+            policy: job.policy.clone(),
+            slot: job.slot,
+            account: job.account.clone(),
+            region: job.region.clone(),
+            class: failure.class.unwrap_or(Class::Configuration),
+            code: failure.code.clone(),
+            message: failure.message.clone(),
+            request_id: failure.request_id.clone(),
+            give_up_at: job.give_up_at,
+            at,
+        }
+    }
+}
+
+impl LaneResumed {
+    /// The report on the lane of `job`, which found it mended.
+    pub fn of(job: &Job, since: DateTime<Utc>, at: DateTime<Utc>) -> Self {
+        Self {
+            version: VERSION,
+            action: job.action,
+            policy: job.policy.clone(),
+            account: job.account.clone(),
+            region: job.region.clone(),
+            since,
+            at,
+        }
+    }
+}
+
+impl Resolved {
+    /// The report on `job`, which failed before as `failure` says, and came to `outcome`.
+    pub fn of(job: &Job, failure: &Failure, outcome: String, at: DateTime<Utc>) -> Self {
+        Self {
+            version: VERSION,
+            action: job.action,
+            job: job.id.clone(),
+            policy: job.policy.clone(),
+            slot: job.slot,
+            account: job.account.clone(),
+            region: job.region.clone(),
+            volume: job.volume.clone(),
+            name: job.tags.get(tag::NAME).cloned(),
+            outcome,
+            failed: failure.first,
+            at,
+        }
+    }
+}
+
 impl Report {
     /// The message body.
     pub fn body(&self) -> String {
