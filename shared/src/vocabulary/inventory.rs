@@ -66,6 +66,12 @@ pub struct Snapshot {
     pub started: Option<DateTime<Utc>>,
     /// EC2's word for its state: `pending`, `completed`, `error`, `recoverable`, `recovering`.
     pub state: String,
+    /// What EC2 says of a snapshot in `error`; of others mostly nothing.
+    pub state_message: Option<String>,
+    /// The size of the volume that it was made of, in GiB. What the snapshot itself takes up, EC2 does not list here.
+    pub volume_gib: u32,
+    /// Whether it is encrypted.
+    pub is_encrypted: bool,
     /// Whether EC2 says that it was copied from another snapshot.
     pub is_copy: bool,
     /// Where it is stored.

@@ -150,6 +150,9 @@ fn snapshot(snapshot: types::Snapshot) -> Snapshot {
         owner: snapshot.owner_id.unwrap_or_default(),
         started: time(snapshot.start_time),
         state: snapshot.state.map(|state| state.as_str().into()).unwrap_or_default(),
+        state_message: snapshot.state_message.filter(|message| !message.is_empty()),
+        volume_gib: snapshot.volume_size.and_then(|size| u32::try_from(size).ok()).unwrap_or_default(),
+        is_encrypted: snapshot.encrypted.unwrap_or_default(),
         is_copy: snapshot.transfer_type.is_some(),
         tier: match snapshot.storage_tier {
             None | Some(StorageTier::Standard) => Tier::Standard,
