@@ -132,6 +132,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
                 is_copy: id == 36,
                 tier,
                 tags,
+                ..Snapshot::default()
             }
         },
     )
