@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::aws::sqs::{Message, Queue};
 use shared::config;
+use shared::stdout::emit;
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::job::Job;
 use shared::vocabulary::policy::Input;
@@ -83,6 +84,7 @@ impl Planner {
                 return Err(self.failed("PolicyRefused", None, vec![problem], now).await);
             }
         };
+        emit(self.config.metrics.as_ref(), now, &summary.metrics(), &[("slot", json!(summary.slot))]);
         match summary.problems() {
             problems if problems.is_empty() => Ok(json!(summary)),
             problems => Err(self.failed("PlanIncomplete", Some(&summary), problems, now).await),
