@@ -6,6 +6,7 @@
 //!
 //! A place that could not be read to its end has no verdicts at all: it is unknown.
 
+mod figures;
 mod region;
 mod summary;
 mod told;

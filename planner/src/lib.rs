@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::aws::sqs::{Message, Queue};
 use shared::config;
+use shared::stdout::emit;
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::job::Job;
 use shared::vocabulary::policy::{Audit, Input};
@@ -112,6 +113,7 @@ impl Planner {
         let (mut coverage, unsent) =
             tokio::join!(audit(aws, policy, regions, now, wanted), send::send(&self.jobs, receiver));
         coverage.add_unsent(unsent);
+        emit(self.config.metrics.as_ref(), now, &coverage.metrics(now), &[("slot", json!(coverage.slot))]);
         let (covered, uncovered) = coverage.covered();
         info!(
             policy.name = coverage.policy, policy.slot = %coverage.slot, covered, uncovered,

@@ -83,7 +83,7 @@ fn volumes(text: &mut String, report: &Coverage) {
     text.push_str(&listed(shown, MOST_VOLUMES, volume));
     let more = uncovered.saturating_sub(shown.len());
     let _ = (more > 0).then(|| writeln!(text, "  and {more} more"));
-    text.push_str("\nOne of them, its snapshots and which policies select it:\n");
+    text.push_str("\nLook at one of them: its snapshots, and which policies select it:\n");
     command(text, &format!("snapkeep explain VOLUME --regions {}", word(&volumes[0].region, "REGION")));
     match report.enqueued {
         0 => text
@@ -101,7 +101,7 @@ fn volume(volume: &Uncovered) -> String {
     let since = volume.since.map(|since| format!(" [{}]", time(since))).unwrap_or_default();
     let Uncovered { account, region, volume: id, verdict, why, .. } = volume;
     let (verdict, id) = (plain(verdict, 12), plain(id, 30));
-    line(&format!("{verdict}  {id}{name}{instance} in {region}, account {account}: {why}{since}"))
+    line(&format!("{verdict:<7} {id}{name}{instance} in {region}, account {account}: {why}{since}"))
 }
 
 fn were(jobs: usize) -> String {

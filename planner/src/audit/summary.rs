@@ -235,3 +235,40 @@ fn exactly(length: TimeDelta) -> String {
         minutes => format!("{}d", minutes / 60 / 24),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uncovered(number: usize, verdict: &'static str) -> Uncovered {
+        Uncovered {
+            volume: format!("vol-{number:05}"),
+            instance: None,
+            name: None,
+            verdict,
+            why: String::new(),
+            since: None,
+        }
+    }
+
+    #[test]
+    fn the_rpo_is_told_as_a_policy_says_it() {
+        let cases = [(90, "90m"), (26 * 60, "26h"), (24 * 60, "24h"), (8 * 24 * 60, "8d"), (200 * 60, "200h")];
+        for (minutes, expected) in cases {
+            assert_eq!(exactly(TimeDelta::minutes(minutes)), expected);
+        }
+    }
+
+    #[test]
+    fn the_worst_are_named_whatever_comes_first() {
+        let words = ["stale", "never", "failed"];
+        let mut all: Vec<Uncovered> = (0..200).map(|number| uncovered(number, words[number % 3])).collect();
+        let mut coverage = RegionCoverage::default();
+        all.iter().for_each(|one| coverage.name(one.clone()));
+        let mut backwards = RegionCoverage::default();
+        all.iter().rev().for_each(|one| backwards.name(one.clone()));
+        assert_eq!(coverage.uncovered, backwards.uncovered);
+        all.sort_by_key(|one| Verdict::WORDS.iter().position(|word| *word == one.verdict));
+        assert_eq!(coverage.uncovered, all[..MOST_NAMED]);
+    }
+}
