@@ -462,7 +462,42 @@ fn an_audit_says_what_is_not_covered_and_what_nobody_knows() {
             Severity::Error
         )
     );
-    insta::assert_snapshot!(alert.text, @"");
+    insta::assert_snapshot!(alert.text, @r#"
+    Audit of daily, 2026-11-20T06:00:00Z: 468 of 528 volumes can be restored to within 26h.
+
+    Of these places nothing is known. They could not be read to the end, and half a list proves nothing:
+
+      account 123456789012, us-east-1: could not list volumes in us-east-1: RequestLimitExceeded
+
+    Not covered, 60 volumes:
+
+      failed  vol-00000000000000001 (db) of i-0123456789abcdef0 in eu-central-1, account 123456789012: the snapshot of 4h ago ended in error: The key is disabled [2026-11-20 02:00:07 UTC]
+      never   vol-00000000000000002 (db) of i-0123456789abcdef0 in eu-central-1, account 123456789012: there is no backup
+      stale   vol-00000000000000003 (db) of i-0123456789abcdef0 in eu-central-1, account 123456789012: the newest backup is 28h old [2026-11-20 02:00:07 UTC]
+      and 57 more
+
+    Look at one of them: its snapshots, and which policies select it:
+      snapkeep explain VOLUME --regions eu-central-1
+    58 jobs were enqueued again. What fails once more is a dead letter:
+      snapkeep dlq list --policy daily
+
+    What the last run has missed could not all be enqueued again. The next audit tries once more:
+
+      account 123456789012, eu-central-1: 2 jobs were not enqueued: ServiceUnavailable
+
+    Snapshots that ended in error, or do not come to their end:
+
+      eu-central-1: vol-4: snap-4 has been pending since 2026-11-18 02:00 UTC
+
+    Volumes that no policy selects, so that nothing backs them up:
+
+      eu-central-1: vol-5 (scratch)
+      and 39 more
+      Tag them as a policy asks for; or, where no backup is wanted, with a tag of "exclude_tags".
+
+    All of it, as it is now:
+      snapkeep coverage --file daily.json --rpo 26h
+    "#);
 }
 
 #[test]
