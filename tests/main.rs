@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a story, what cannot happen fails the test")]
 
+mod at_once;
 mod counting_queue;
 mod emulator;
 mod hostile;
@@ -16,6 +17,7 @@ mod stack;
 mod typed;
 
 mod alerts;
+mod audit;
 mod backup;
 mod boto3;
 mod chaos;
