@@ -2,6 +2,7 @@
 //!
 //! One file for each command; `in_process` is what stands in the place of SQS when no stack is deployed.
 
+mod ask;
 mod demo;
 mod dlq;
 pub mod exit;
