@@ -13,6 +13,7 @@ mod plan;
 mod policy;
 mod progress;
 mod prune;
+mod restore;
 mod run;
 mod show;
 mod stop;
@@ -50,6 +51,8 @@ enum Command {
     Work(work::Options),
     /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
     Explain(explain::Options),
+    /// Get volumes back: of a volume, an instance or a snapshot; undo it; or try it with --drill.
+    Restore(restore::Options),
     /// Look at dead letters: what failed for good, why, whether it is still needed; send it again, or drop it.
     Dlq(dlq::Options),
 }
@@ -82,6 +85,7 @@ impl Options {
             Command::Run(options) => options.run().await,
             Command::Prune(options) => options.run().await,
             Command::Explain(options) => options.run().await,
+            Command::Restore(options) => options.run().await,
             Command::Dlq(options) => options.run().await,
             Command::Work(options) => options.run().await,
         };
