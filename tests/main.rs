@@ -31,5 +31,6 @@ mod fates;
 mod figures;
 mod moto;
 mod prune;
+mod restore;
 mod tidy;
 mod work;
