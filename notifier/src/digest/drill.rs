@@ -35,9 +35,8 @@ fn of_drill(report: &Drill) -> String {
         let (region, snapshot, volume) =
             (word(&first.region, "REGION"), word(&first.snapshot, "SNAPSHOT"), word(&first.volume, "VOLUME"));
         let _ = writeln!(text, "\n  Look: aws ec2 describe-snapshots --region {region} --snapshot-ids {snapshot}");
-        let _ = writeln!(text, "  Try another time: snapkeep restore {snapshot} --regions {region} --dry-run");
-        let _ = writeln!(text, "  What else there is of it: snapkeep explain {volume} --regions {region}");
-        let _ = writeln!(text, "  Runbook: docs/runbook.md, \"A drill failed\"\n");
+        let _ = writeln!(text, "  Try it by hand: snapkeep restore {snapshot} --regions {region}");
+        let _ = writeln!(text, "  What else there is of it: snapkeep explain {volume} --regions {region}\n");
     }
     text
 }

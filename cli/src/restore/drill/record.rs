@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use shared::aws::sqs::Message;
+use shared::stdout::emit;
+use shared::vocabulary::metric::Metric;
 use shared::vocabulary::report::{self, DrillFailure, Report};
 use shared::vocabulary::tag;
 
@@ -12,8 +15,12 @@ use super::{Drawn, Drill};
 use crate::table::plain;
 
 impl Drill<'_> {
-    /// One report for each policy. What could not be told is said here.
+    /// Metrics, and one report for each policy. What could not be told is said here.
     pub(super) async fn record(&self, plan: &Plan, trials: &[Trial]) {
+        let succeeded = trials.iter().filter(|trial| trial.is_good()).count();
+        let failed = trials.iter().filter(|trial| matches!(trial.verdict, Verdict::Failed(_))).count();
+        let metrics = [Metric::count("DrillSucceeded", succeeded), Metric::count("DrillFailed", failed)];
+        emit(self.config.metrics.as_ref(), self.now, &metrics, &[("drill", json!(self.id))]);
         let Some(url) = &self.config.reports_queue_url else { return };
         let queue = self.aws.queue(url);
         for report in self.reports(plan, trials) {
