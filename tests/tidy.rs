@@ -78,9 +78,11 @@ fn only_the_worker_deletes_and_only_a_person_adopts() {
 #[test]
 fn only_a_restore_touches_volumes_and_only_its_own_are_deleted() {
     let folders = ["planner/src", "worker/src", "notifier/src", "cli/src"];
-    for (call, place) in
-        [("create_volume(", "cli/src/restore"), ("attach_volume(", "cli/src/restore"), ("delete_volume(", "cli/src/restore/remove.rs")]
-    {
+    for (call, place) in [
+        ("create_volume(", "cli/src/restore"),
+        ("attach_volume(", "cli/src/restore"),
+        ("delete_volume(", "cli/src/restore/remove.rs"),
+    ] {
         folders.into_iter().for_each(|folder| check_absent(folder, &[call], place));
     }
     for folder in folders {
