@@ -105,14 +105,11 @@ impl Options {
             "what has begun at EC2 is brought to an end, and you are told what there is",
             "stopped. What was made bears the tag snapkeep:restore, with the id that was printed",
         );
-        let running = async {
-            match (&self.undo, self.drill) {
-                (Some(id), _) => self.undo(id, manner, &stop).await,
-                (None, true) => self.drill(manner, &stop, now).await,
-                (None, false) => self.restore(manner, &stop, now).await,
-            }
-        };
-        running.await
+        match (&self.undo, self.drill) {
+            (Some(id), _) => self.undo(id, manner, &stop).await,
+            (None, true) => self.drill(manner, &stop, now).await,
+            (None, false) => self.restore(manner, &stop, now).await,
+        }
     }
 
     fn manner(&self) -> Result<Manner, Error> {

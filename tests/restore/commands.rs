@@ -154,7 +154,7 @@ async fn undo_deletes_what_the_restore_made_and_nobody_uses_and_nothing_else() {
     assert_eq!(undone.exit, 3, "one stays: {}", undone.out);
     assert!(undone.out.contains(&format!("detach-volume --region {REGION} --volume-id {used}")), "{}", undone.out);
     assert!(undone.out.contains("Deleted 1 of 1 volume."), "{}", undone.out);
-    assert_eq!(mine(&id), [used.clone()], "{free} is gone");
+    assert_eq!(mine(&id), std::slice::from_ref(used), "{free} is gone");
     assert_eq!(mine(&other).len(), 1, "another restore's stays");
     let nothing = scene.type_in("restore --undo r-000000000000 --yes").await;
     assert!(

@@ -60,10 +60,6 @@ impl Scene {
         serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}{}", said.out, said.err))
     }
 
-    fn volume(&self, id: &str) -> Volume {
-        self.server.world.region(REGION, |region| region.volumes.get(id).cloned()).unwrap()
-    }
-
     /// The volumes that a restore has made and that are not on their way out.
     fn restored(&self) -> Vec<Volume> {
         self.server.world.region(REGION, |region| {

@@ -65,7 +65,8 @@ impl Plan {
         parts.extend(self.notes.iter().map(|note| format!("note: {}", plain(note))));
         parts.push("note: the tags are the source's too, so that policies take the new volumes as well".into());
         parts.extend(
-            (!there.is_empty()).then(|| format!("{} of them there already, and not made again", volumes(there.len()))),
+            (!there.is_empty())
+                .then(|| format!("{} there already, from before, and not made again", volumes(there.len()))),
         );
         parts.join("\n")
     }

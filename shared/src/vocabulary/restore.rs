@@ -36,10 +36,12 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, Problem> {
         const ALLOWED: &str = "a volume, an instance or a snapshot: vol-0123456789abcdef0, i-…, snap-…";
-        let kinds: [(&str, fn(String) -> Self); 3] =
-            [("vol-", Self::Volume), ("i-", Self::Instance), ("snap-", Self::Snapshot)];
-        let kind = kinds.into_iter().find(|(prefix, _)| is_resource_id(text, prefix));
-        kind.map(|(_, target)| target(text.into())).ok_or_else(|| Problem::value("target", &text, ALLOWED))
+        match text {
+            _ if is_resource_id(text, "vol-") => Ok(Self::Volume(text.into())),
+            _ if is_resource_id(text, "i-") => Ok(Self::Instance(text.into())),
+            _ if is_resource_id(text, "snap-") => Ok(Self::Snapshot(text.into())),
+            _ => Err(Problem::value("target", &text, ALLOWED)),
+        }
     }
 }
 

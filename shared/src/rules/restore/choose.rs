@@ -162,7 +162,7 @@ pub(super) mod tests {
         check(
             |all| all.iter_mut().for_each(|each| each.state = "error".into()),
             None,
-            concat!(r#"none [("snap-20", Failed(None)), ("snap-19", Failed(None)), ("snap-18", Failed(None))]"#),
+            r#"none [("snap-20", Failed(None)), ("snap-19", Failed(None)), ("snap-18", Failed(None))]"#,
         );
         check(Vec::clear, None, "none []");
     }

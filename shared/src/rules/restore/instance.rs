@@ -183,7 +183,7 @@ mod tests {
             "AB",
             "1A 1B 2A 2B!",
             None,
-            concat!("snap-1A; snap-1B; slot 2026-11-20T02:00:00Z of daily is not whole: B: snap-2B ended in error"),
+            "snap-1A; snap-1B; slot 2026-11-20T02:00:00Z of daily is not whole: B: snap-2B ended in error",
         );
         check("AB", "1A 1B 2A 2B", Some("2026-11-12T00:00:00Z"), "snap-1A; snap-1B");
     }
@@ -195,7 +195,7 @@ mod tests {
             "AB",
             "1A 1B 2A 2B",
             Some("2026-11-20T02:00:02Z"),
-            concat!("snap-1A; snap-1B; slot 2026-11-20T02:00:00Z of daily is not whole: B: no snapshot"),
+            "snap-1A; snap-1B; slot 2026-11-20T02:00:00Z of daily is not whole: B: no snapshot",
         );
     }
 
@@ -222,9 +222,7 @@ mod tests {
             "A",
             "1A 1B 2A",
             None,
-            concat!(
-                "snap-2A; B was backed up with this instance and is not in this set; by itself: snapkeep restore B"
-            ),
+            "snap-2A; B was backed up with this instance and is not in this set; by itself: snapkeep restore B",
         );
     }
 
@@ -234,7 +232,7 @@ mod tests {
             "AB",
             "1A 2A 2B",
             Some("2026-11-11T00:00:00Z"),
-            concat!("snap-1A; B is attached and has no such snapshot: it is left out"),
+            "snap-1A; B is attached and has no such snapshot: it is left out",
         );
     }
 
