@@ -33,5 +33,6 @@ mod fates;
 mod figures;
 mod moto;
 mod prune;
+mod restore;
 mod tidy;
 mod work;

@@ -2,6 +2,7 @@
 //!
 //! One file for each command; `in_process` is what stands in the place of SQS when no stack is deployed.
 
+mod ask;
 mod coverage;
 mod demo;
 mod dlq;
@@ -13,6 +14,7 @@ mod plan;
 mod policy;
 mod progress;
 mod prune;
+mod restore;
 mod run;
 mod show;
 mod stop;
@@ -52,6 +54,8 @@ enum Command {
     Work(work::Options),
     /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
     Explain(explain::Options),
+    /// Get volumes back: of a volume, an instance or a snapshot; undo it; or try it with --drill.
+    Restore(restore::Options),
     /// Look at dead letters: what failed for good, why, whether it is still needed; send it again, or drop it.
     Dlq(dlq::Options),
 }
@@ -85,6 +89,7 @@ impl Options {
             Command::Prune(options) => options.run().await,
             Command::Coverage(options) => options.run().await,
             Command::Explain(options) => options.run().await,
+            Command::Restore(options) => options.run().await,
             Command::Dlq(options) => options.run().await,
             Command::Work(options) => options.run().await,
         };

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::samples::{
-    alarm, all, at, coverage, dead, dropped, ebs, held, letter, news, planning, resolved, resumed, retention,
+    alarm, all, at, coverage, dead, drill, dropped, ebs, held, letter, news, planning, resolved, resumed, retention,
     unreadable,
 };
 use super::*;
@@ -178,6 +178,35 @@ fn dead_letters_that_a_person_has_dropped_are_told_with_reason_and_name() {
       job 00000000000000000008
       job 00000000000000000009
       and 2 more
+    "#);
+}
+
+#[test]
+fn a_drill_that_went_well_is_one_line_and_resolves_nothing() {
+    let alert = report(Report::Drill(Drill { failed: Vec::new(), ..drill() }));
+    let expected = ("snapkeep daily: drill: 2 snapshots restored and deleted again", Severity::Info);
+    assert_eq!((alert.subject.as_str(), alert.severity), expected);
+    assert_eq!(
+        alert.text,
+        "Drill r-3f2a9c07be51 at 2026-11-20 03:35:07 UTC, seed 2026-11-20: 2 of 2 snapshots became volumes.\n"
+    );
+}
+
+#[test]
+fn a_drill_that_failed_names_snapshot_volume_and_reason_and_what_to_type() {
+    let alert = report(Report::Drill(drill()));
+    let expected = ("snapkeep daily: drill: 1 of 3 snapshots could not be restored", Severity::Error);
+    assert_eq!((alert.subject.as_str(), alert.severity), expected);
+    insta::assert_snapshot!(alert.text, @r#"
+    Drill r-3f2a9c07be51 at 2026-11-20 03:35:07 UTC, seed 2026-11-20: 2 of 3 snapshots became volumes.
+
+    These did not, so that nothing can be restored from them as it is now:
+
+      snap-00000000000000001 of vol-00000000000000001, eu-central-1, account 123456789012: vol-00000000000000009 ended in error
+
+      Look: aws ec2 describe-snapshots --region eu-central-1 --snapshot-ids snap-00000000000000001
+      Try it by hand: snapkeep restore snap-00000000000000001 --regions eu-central-1
+      What else there is of it: snapkeep explain vol-00000000000000001 --regions eu-central-1
     "#);
 }
 

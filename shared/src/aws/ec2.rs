@@ -2,6 +2,7 @@
 
 mod holds;
 mod snapshots;
+mod volumes;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

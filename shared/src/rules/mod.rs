@@ -7,6 +7,7 @@ pub mod forecast;
 pub mod hold;
 pub mod need;
 pub mod pace;
+pub mod restore;
 pub mod retain_rule;
 pub mod retention;
 pub mod select;

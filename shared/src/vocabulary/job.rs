@@ -321,7 +321,7 @@ pub fn is_volume(text: &str) -> bool {
 
 /// EC2's ids are a prefix and 8 or 17 hexadecimal digits:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>
-fn is_resource_id(text: &str, prefix: &str) -> bool {
+pub(super) fn is_resource_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {
         (8..=17).contains(&digits.len()) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     })

@@ -10,6 +10,7 @@ pub mod orphans;
 pub mod policy;
 pub mod problem;
 pub mod report;
+pub mod restore;
 pub mod retain;
 pub mod selection;
 pub mod slot;

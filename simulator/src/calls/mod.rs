@@ -123,6 +123,8 @@ const ACTIONS: &[Action] = &[
         &["VolumeId", "IncludeManagedResources", "Filter", "MaxResults", "NextToken"],
         volumes::describe,
     ),
+    // `Force` is for an instance that does not let go: here all let go.
+    action("DetachVolume", &["VolumeId", "InstanceId", "Device", "Force"], volumes::detach),
     action("DisableFastSnapshotRestores", &["AvailabilityZone", "SourceSnapshotId"], fast_restores::disable),
     action("EnableFastSnapshotRestores", &["AvailabilityZone", "SourceSnapshotId"], fast_restores::enable),
     action("ListSnapshotsInRecycleBin", &["SnapshotId", "MaxResults", "NextToken"], bin::list),
