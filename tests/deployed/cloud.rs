@@ -88,7 +88,9 @@ impl Cloud {
         let path = format!("{}:{}:/usr/bin:/bin", tools.display(), self.binaries.display());
         let mut shell = Command::new("bash");
         shell.args(["-euo", "pipefail", "-c", script]).current_dir(REPOSITORY).env_clear().env("PATH", path);
-        shell.envs([("AWS_ACCESS_KEY_ID", ACCOUNT), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", REGION)]);
+        shell.envs([("AWS_ACCESS_KEY_ID", ACCOUNT), ("AWS_SECRET_ACCESS_KEY", "test")]);
+        // Version 1 of the CLI knows the second name only.
+        shell.envs([("AWS_REGION", REGION), ("AWS_DEFAULT_REGION", REGION)]);
         shell.envs([("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", tools.to_str().unwrap())]);
         shell.env("AWS_ENDPOINT_URL", &self.emulator.url);
         shell.envs([("AWS_ENDPOINT_URL_EC2", &self.to_ec2.url), ("AWS_ENDPOINT_URL_STS", &self.to_ec2.url)]);

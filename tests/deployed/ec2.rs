@@ -23,7 +23,7 @@ pub(super) struct Ec2 {
 #[derive(Debug)]
 enum Behind {
     Simulator(Server),
-    Moto(Emulator),
+    Moto(#[expect(dead_code, reason = "it runs until it is dropped")] Emulator),
 }
 
 impl Ec2 {

@@ -9,10 +9,6 @@ use std::process::Command;
 use super::cloud::{REPOSITORY, package};
 use crate::python;
 
-const JOB: &str = "shared/src/vocabulary/job.rs";
-const TODAY: &str = "pub const VERSION: u64 = 1;";
-const NEXT: &str = "pub const VERSION: u64 = 2;";
-
 /// The folder with its packages.
 pub(super) async fn packages() -> PathBuf {
     let folder = python::build_folder().parent().unwrap().join("next");
@@ -40,9 +36,15 @@ fn copy(source: &Path) {
     let entries = std::fs::read_dir(REPOSITORY).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let parts = entries.filter(|name| name != "target" && !name.starts_with('.'));
     python::run(Command::new("cp").arg("-a").args(parts).arg(source).current_dir(REPOSITORY));
-    let job = source.join(JOB);
-    let (text, time) = (std::fs::read_to_string(&job).unwrap(), std::fs::metadata(&job).unwrap().modified().unwrap());
-    assert!(text.contains(TODAY), "{JOB} does not say {TODAY}");
-    std::fs::write(&job, text.replace(TODAY, NEXT)).unwrap();
-    std::fs::File::options().write(true).open(&job).unwrap().set_modified(time).unwrap();
+    change(&source.join("shared/src/vocabulary/job.rs"), "pub const VERSION: u64 = 1;", "pub const VERSION: u64 = 2;");
+    // Another version of the packages, too: cargo would take the two for the same, and one's programs for the other's.
+    let version = |version: &str| format!("version = \"{version}\"");
+    change(&source.join("Cargo.toml"), &version(env!("CARGO_PKG_VERSION")), &version("999.0.0"));
+}
+
+fn change(file: &Path, from: &str, to: &str) {
+    let (text, time) = (std::fs::read_to_string(file).unwrap(), std::fs::metadata(file).unwrap().modified().unwrap());
+    assert!(text.contains(from), "{}: {from}", file.display());
+    std::fs::write(file, text.replacen(from, to, 1)).unwrap();
+    std::fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
 }

@@ -20,6 +20,11 @@ fn check(permissions: &Permissions, principal: &str, rows: &[Row<'_>]) {
     }
 }
 
+/// Of who may assume the role `of`.
+fn assume<'a>(of: &'a str, context: &'a [(&'a str, &'a str)], expected: Verdict) -> Row<'a> {
+    (of, "sts:AssumeRole", "", context, expected)
+}
+
 fn arn(service: &str, name: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{name}")
 }
@@ -121,46 +126,45 @@ pub(super) fn by_who_may_assume(trusts: &Permissions, planner_role: &str, extern
     let group = |name: &str| arn("scheduler", &format!("schedule-group/{name}"));
     let (ours, other) = (group("snapkeep"), group("other"));
     let home = ("aws:SourceAccount", ACCOUNT);
-    let assume = |of: &'static str| move |context, expected| (of, "sts:AssumeRole", "", context, expected);
-    let schedules = assume("SchedulerRole");
+    let schedules = "SchedulerRole";
     check(
         trusts,
         "scheduler.amazonaws.com",
         &[
-            schedules(&[home, ("aws:SourceArn", &ours)], Allowed),
-            schedules(&[home, ("aws:SourceArn", &other)], NotAllowed),
-            schedules(&[("aws:SourceAccount", MEMBER), ("aws:SourceArn", &ours)], NotAllowed),
-            schedules(&[], NotAllowed),
-            assume("WorkerRole")(&[], NotAllowed),
+            assume(schedules, &[home, ("aws:SourceArn", &ours)], Allowed),
+            assume(schedules, &[home, ("aws:SourceArn", &other)], NotAllowed),
+            assume(schedules, &[("aws:SourceAccount", MEMBER), ("aws:SourceArn", &ours)], NotAllowed),
+            assume(schedules, &[], NotAllowed),
+            assume("WorkerRole", &[], NotAllowed),
         ],
     );
     check(
         trusts,
         "lambda.amazonaws.com",
         &[
-            assume("PlannerRole")(&[], Allowed),
-            assume("WorkerRole")(&[], Allowed),
-            assume("NotifierRole")(&[], Allowed),
-            assume("OperatorRole")(&[], NotAllowed),
-            schedules(&[home, ("aws:SourceArn", &ours)], NotAllowed),
+            assume("PlannerRole", &[], Allowed),
+            assume("WorkerRole", &[], Allowed),
+            assume("NotifierRole", &[], Allowed),
+            assume("OperatorRole", &[], NotAllowed),
+            assume(schedules, &[home, ("aws:SourceArn", &ours)], NotAllowed),
         ],
     );
-    let (member, root) = (assume("snapkeep"), format!("arn:aws:iam::{ACCOUNT}:root"));
+    let (member, root) = ("snapkeep", format!("arn:aws:iam::{ACCOUNT}:root"));
     let admin = format!("arn:aws:iam::{ACCOUNT}:role/admin");
     let (id, is_planner) = (("sts:ExternalId", external_id), ("aws:PrincipalArn", planner_role));
     check(
         trusts,
         &root,
         &[
-            member(&[id, is_planner], Allowed),
-            member(&[is_planner], NotAllowed),
-            member(&[("sts:ExternalId", "guessed"), is_planner], NotAllowed),
-            member(&[id, ("aws:PrincipalArn", &admin)], NotAllowed),
-            assume("OperatorRole")(&[], Allowed),
-            assume("WorkerRole")(&[], NotAllowed),
+            assume(member, &[id, is_planner], Allowed),
+            assume(member, &[is_planner], NotAllowed),
+            assume(member, &[("sts:ExternalId", "guessed"), is_planner], NotAllowed),
+            assume(member, &[id, ("aws:PrincipalArn", &admin)], NotAllowed),
+            assume("OperatorRole", &[], Allowed),
+            assume("WorkerRole", &[], NotAllowed),
         ],
     );
-    check(trusts, &format!("arn:aws:iam::{MEMBER}:root"), &[member(&[id, is_planner], NotAllowed)]);
+    check(trusts, &format!("arn:aws:iam::{MEMBER}:root"), &[assume(member, &[id, is_planner], NotAllowed)]);
 }
 
 /// Of the policies of queues, topic and key: nobody without TLS, and services only on behalf of what is ours.
@@ -183,34 +187,44 @@ pub(super) fn by_resources(resources: &Permissions) {
     }
     let (reports, rule) = (arn("sqs", "snapkeep-reports"), arn("events", "rule/snapkeep-failed-snapshots"));
     let other_rule = arn("events", "rule/other");
-    let send = |context, expected| ("snapkeep-reports", "sqs:SendMessage", reports.as_str(), context, expected);
     check(
         resources,
         "events.amazonaws.com",
         &[
-            send(&[secure, home, ("aws:SourceArn", &rule)], Allowed),
-            send(&[secure, home, ("aws:SourceArn", &other_rule)], NotAllowed),
-            send(&[secure, away, ("aws:SourceArn", &rule)], NotAllowed),
-            send(&[plain, home, ("aws:SourceArn", &rule)], Denied),
+            ("snapkeep-reports", "sqs:SendMessage", &reports, &[secure, home, ("aws:SourceArn", &rule)], Allowed),
+            (
+                "snapkeep-reports",
+                "sqs:SendMessage",
+                &reports,
+                &[secure, home, ("aws:SourceArn", &other_rule)],
+                NotAllowed,
+            ),
+            ("snapkeep-reports", "sqs:SendMessage", &reports, &[secure, away, ("aws:SourceArn", &rule)], NotAllowed),
+            ("snapkeep-reports", "sqs:SendMessage", &reports, &[plain, home, ("aws:SourceArn", &rule)], Denied),
         ],
     );
     let (topic, alarm, other_alarm) =
         (arn("sns", "snapkeep"), arn("cloudwatch", "alarm:snapkeep-oldest-job"), arn("cloudwatch", "alarm:other"));
-    let publish = |context, expected| ("topic", "sns:Publish", topic.as_str(), context, expected);
-    let encrypt = |context, expected| ("key", "kms:GenerateDataKey", "*", context, expected);
     check(
         resources,
         "cloudwatch.amazonaws.com",
         &[
-            publish(&[secure, home, ("aws:SourceArn", &alarm)], Allowed),
-            publish(&[secure, home, ("aws:SourceArn", &other_alarm)], NotAllowed),
-            publish(&[secure, away, ("aws:SourceArn", &alarm)], NotAllowed),
-            publish(&[plain, home, ("aws:SourceArn", &alarm)], Denied),
-            encrypt(&[home, ("aws:SourceArn", &alarm)], Allowed),
-            encrypt(&[home, ("aws:SourceArn", &other_alarm)], NotAllowed),
-            encrypt(&[away, ("aws:SourceArn", &alarm)], NotAllowed),
+            ("topic", "sns:Publish", &topic, &[secure, home, ("aws:SourceArn", &alarm)], Allowed),
+            ("topic", "sns:Publish", &topic, &[secure, home, ("aws:SourceArn", &other_alarm)], NotAllowed),
+            ("topic", "sns:Publish", &topic, &[secure, away, ("aws:SourceArn", &alarm)], NotAllowed),
+            ("topic", "sns:Publish", &topic, &[plain, home, ("aws:SourceArn", &alarm)], Denied),
+            ("key", "kms:GenerateDataKey", "*", &[home, ("aws:SourceArn", &alarm)], Allowed),
+            ("key", "kms:GenerateDataKey", "*", &[home, ("aws:SourceArn", &other_alarm)], NotAllowed),
+            ("key", "kms:GenerateDataKey", "*", &[away, ("aws:SourceArn", &alarm)], NotAllowed),
             ("key", "kms:ScheduleKeyDeletion", "*", &[home, ("aws:SourceArn", &alarm)], NotAllowed),
         ],
     );
-    check(resources, "events.amazonaws.com", &[publish(&[secure, home], NotAllowed), encrypt(&[home], NotAllowed)]);
+    check(
+        resources,
+        "events.amazonaws.com",
+        &[
+            ("topic", "sns:Publish", &topic, &[secure, home], NotAllowed),
+            ("key", "kms:GenerateDataKey", "*", &[home], NotAllowed),
+        ],
+    );
 }
