@@ -8,3 +8,5 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Some volumes or Regions failed; the others are done.
 pub const PARTLY: u8 = 3;
+/// `doctor` has found something that a person must see to.
+pub const FOUND: u8 = 4;

@@ -4,6 +4,7 @@
 
 mod demo;
 mod dlq;
+mod doctor;
 pub mod exit;
 mod explain;
 mod in_process;
@@ -24,7 +25,8 @@ use clap::{Parser, Subcommand};
 
 /// EBS snapshots done right: every volume that a policy selects gets exactly one verdict.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part, 4 something was found that
+/// a person must see to.
 #[derive(Debug, Parser)]
 #[command(name = "snapkeep", version)]
 pub struct Options {
@@ -49,6 +51,8 @@ enum Command {
     Work(work::Options),
     /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
     Explain(explain::Options),
+    /// Look for what will bite: selectors, typos in tags, schedules, permissions, quotas. Changes nothing.
+    Doctor(doctor::Options),
     /// Look at dead letters: what failed for good, why, whether it is still needed; send it again, or drop it.
     Dlq(dlq::Options),
 }
@@ -81,6 +85,7 @@ impl Options {
             Command::Run(options) => options.run().await,
             Command::Prune(options) => options.run().await,
             Command::Explain(options) => options.run().await,
+            Command::Doctor(options) => options.run().await,
             Command::Dlq(options) => options.run().await,
             Command::Work(options) => options.run().await,
         };

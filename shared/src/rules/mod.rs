@@ -8,5 +8,6 @@ pub mod need;
 pub mod pace;
 pub mod retain_rule;
 pub mod retention;
+pub mod schedule;
 pub mod select;
 pub mod tags;

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod problem;
 pub mod report;
 pub mod retain;
+pub mod schedule;
 pub mod selection;
 pub mod slot;
 pub mod tag;

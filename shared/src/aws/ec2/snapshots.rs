@@ -74,6 +74,11 @@ impl Ec2 {
         self.own_snapshots(vec![filter("tag-key", [tag::POLICY.into()])])
     }
 
+    /// Our own snapshots, whoever made them, page by page: all that count against the quota.
+    pub fn all_own_snapshots(&self) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
+        self.own_snapshots(Vec::new())
+    }
+
     /// Our own snapshots with `tags`, whoever made them, page by page; filtered as instances are.
     pub fn tagged_snapshots(&self, tags: &TagMatch) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
         self.own_snapshots(tag_filters(tags))
@@ -162,6 +167,6 @@ fn snapshot(snapshot: types::Snapshot) -> Snapshot {
     }
 }
 
-fn sdk_tags(tags: Vec<(String, String)>) -> Vec<types::Tag> {
+pub(super) fn sdk_tags(tags: Vec<(String, String)>) -> Vec<types::Tag> {
     tags.into_iter().map(|(key, value)| types::Tag::builder().key(key).value(value).build()).collect()
 }
