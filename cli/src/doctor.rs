@@ -27,6 +27,7 @@ use clap::Args;
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::Lanes;
+use shared::rules::stock::DEFAULT_QUOTA;
 use shared::vocabulary::policy::Regions;
 
 use self::finding::Diagnosis;
@@ -209,7 +210,7 @@ fn not_made(looked: &Looked<'_>) -> Vec<String> {
         let names: Vec<String> = unasked.iter().map(|(name, _)| name.clone()).collect();
         not_made.push(format!(
             "the quota of snapshots: AWS's {} is taken, Service Quotas says {}: {}",
-            thousands(shared::aws::quotas::DEFAULT_SNAPSHOTS_PER_REGION),
+            thousands(DEFAULT_QUOTA),
             plain(code),
             first(&names)
         ));

@@ -136,7 +136,7 @@ async fn read_volumes(ec2: &Ec2, look: &mut Look<'_>) -> Result<(), ApiError> {
 }
 
 async fn read_snapshots(ec2: &Ec2, look: &mut Look<'_>) -> Result<(), ApiError> {
-    let mut pages = pin!(ec2.all_own_snapshots());
+    let mut pages = pin!(ec2.all_snapshots());
     while let Some(page) = pages.try_next().await? {
         look.add_snapshots(page);
     }

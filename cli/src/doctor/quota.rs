@@ -1,6 +1,7 @@
 //! Snapshots against the Region's quota, now and as these policies go on.
 
 use chrono::TimeDelta;
+use shared::rules::stock::DEFAULT_QUOTA;
 use shared::vocabulary::policy::Retention;
 use shared::vocabulary::retain::RetainRule;
 
@@ -14,8 +15,6 @@ use super::words::thousands;
 const AHEAD_DAYS: u32 = 3660;
 /// A quota that is used to so many percent is told.
 const NEARLY: usize = 80;
-/// What AWS gives every account to begin with.
-const DEFAULT: usize = shared::aws::quotas::DEFAULT_SNAPSHOTS_PER_REGION;
 
 /// How one policy goes on in a Region.
 struct Growing<'a> {
@@ -90,7 +89,7 @@ fn of_place(looked: &Looked<'_>, seen: &Seen) -> Option<Finding> {
 
 /// The quota, or the one that every account begins with.
 fn limit(seen: &Seen) -> usize {
-    seen.quota.as_ref().and_then(|quota| quota.as_ref().ok()).copied().unwrap_or(DEFAULT).max(1)
+    seen.quota.as_ref().and_then(|quota| quota.as_ref().ok()).copied().flatten().unwrap_or(DEFAULT_QUOTA).max(1)
 }
 
 /// A count of half a Region is none.

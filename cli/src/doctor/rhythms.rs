@@ -20,6 +20,7 @@ pub(crate) fn check(looked: &Looked<'_>) -> Vec<Finding> {
             findings.extend(too_short(source, policy, rule, rhythm));
             findings.extend(too_fine(source, policy, rule, rhythm));
         }
+        findings.extend(rpo(looked, policy, rhythm));
         findings.extend(gives_up_late(source, policy, rhythm));
         findings.extend(lane(looked, index, policy, rhythm));
     }
@@ -29,6 +30,26 @@ pub(crate) fn check(looked: &Looked<'_>) -> Vec<Finding> {
 
 fn finding(severity: Severity, source: &Source, what: String, why: String, advice: String) -> Finding {
     Finding { severity, check: "rhythm", what, at: source.origin.clone(), why, advice }
+}
+
+/// An audit that calls a volume stale while its next backup is not even due.
+fn rpo(looked: &Looked<'_>, policy: &Policy, rhythm: Rhythm) -> Vec<Finding> {
+    let audits = looked.sources.iter().filter_map(|source| Some((source, source.audit()?)));
+    let too_short = audits.filter(|(_, audit)| audit.policy.name == policy.name && audit.rpo <= rhythm.longest);
+    let findings = too_short.map(|(source, audit)| {
+        let (name, between) = (plain(&policy.name), span(rhythm.longest));
+        finding(
+            Severity::Warning,
+            source,
+            format!(
+                "the audit of {name} has an `rpo` of {}, and up to {between} pass between two backups",
+                span(audit.rpo)
+            ),
+            "Every volume is stale before its next backup is complete, and a mail says so each time.".into(),
+            format!("\"rpo\": \"{}h\"", rhythm.longest.num_hours() + 2),
+        )
+    });
+    findings.collect()
 }
 
 /// A snapshot that is due before the next one comes.

@@ -33,7 +33,7 @@ pub(crate) struct Seen {
     pub unread: BTreeMap<(usize, String, String), Sample>,
     pub snapshots: Snapshots,
     /// How many snapshots the account may have here.
-    pub quota: Option<Result<usize, ApiError>>,
+    pub quota: Option<Result<Option<usize>, ApiError>>,
     /// Whether EBS encrypts by default here.
     pub encrypts: Option<bool>,
     /// What was asked with a dry run.

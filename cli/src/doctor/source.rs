@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::rules::schedule::{Rhythm, rhythm};
-use shared::vocabulary::policy::{Account, Input, Policy, Prune, Regions};
+use shared::vocabulary::policy::{Account, Audit, Input, Policy, Prune, Regions};
 use shared::vocabulary::problem::Problem;
 use shared::vocabulary::schedule::{Deployed, Schedule};
 
@@ -69,6 +69,14 @@ impl Source {
     pub fn policy(&self) -> Option<&Policy> {
         match &self.input {
             Ok(Input::Snapshot(policy)) => Some(policy),
+            _ => None,
+        }
+    }
+
+    /// The policy, if it audits.
+    pub fn audit(&self) -> Option<&Audit> {
+        match &self.input {
+            Ok(Input::Audit(audit)) => Some(audit),
             _ => None,
         }
     }

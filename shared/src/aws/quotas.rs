@@ -18,8 +18,6 @@ pub struct Quotas {
 /// Snapshots of an account in a Region: <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html>
 const EBS: &str = "ebs";
 const SNAPSHOTS_PER_REGION: &str = "L-309BACF6";
-/// What AWS gives every account to begin with.
-pub const DEFAULT_SNAPSHOTS_PER_REGION: usize = 100_000;
 
 impl Quotas {
     /// One can do without an answer, and then not wait long for it.
@@ -28,17 +26,14 @@ impl Quotas {
         Self { client: Client::from_conf(config.build()), region: region.into() }
     }
 
-    /// How many snapshots the account may have in the Region.
+    /// How many snapshots the account may have in the Region; `None` where AWS does not say.
     /// <https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_GetServiceQuota.html>
-    pub async fn snapshots_per_region(&self) -> Result<usize, ApiError> {
+    pub async fn snapshots_per_region(&self) -> Result<Option<usize>, ApiError> {
         let request = self.client.get_service_quota().service_code(EBS).quota_code(SNAPSHOTS_PER_REGION);
         let operation = format!("ask for the quota of snapshots in {}", self.region);
         let answer = request.send().await.map_err(|error| api_error(&operation, error))?;
         let value = answer.quota.and_then(|quota| quota.value).unwrap_or_default();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, in AWS's model a double")]
-        match value {
-            1.0..=1e12 => Ok(value as usize),
-            _ => Ok(DEFAULT_SNAPSHOTS_PER_REGION),
-        }
+        Ok((1.0..=1e12).contains(&value).then_some(value as usize))
     }
 }

@@ -74,8 +74,8 @@ impl Ec2 {
         self.own_snapshots(vec![filter("tag-key", [tag::POLICY.into()])])
     }
 
-    /// Our own snapshots, whoever made them, page by page: all that count against the quota.
-    pub fn all_own_snapshots(&self) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
+    /// All our own snapshots, whoever made them, page by page: those that the Region's quota counts.
+    pub fn all_snapshots(&self) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
         self.own_snapshots(Vec::new())
     }
 
