@@ -113,7 +113,7 @@ impl<'a> Look<'a> {
             self.look_at_tags(false, &volume.id, &volume.tags);
             let mut jobs = Vec::new();
             for (source, _, survey) in &mut self.policies {
-                jobs.extend(survey.add_volume(volume.clone()).map(|job| (*source, job)));
+                jobs.extend(survey.add_volume(&volume).map(|job| (*source, job)));
             }
             jobs.into_iter().for_each(|(source, job)| self.selected(source, job));
         }
@@ -140,7 +140,8 @@ impl<'a> Look<'a> {
     pub fn finish(mut self) -> Seen {
         let mut jobs = Vec::new();
         for (source, _, survey) in &mut self.policies {
-            jobs.extend(survey.add_unlisted_volumes().into_iter().map(|job| (*source, job)));
+            let unlisted = survey.unlisted_volumes();
+            jobs.extend(unlisted.iter().filter_map(|volume| Some((*source, survey.add_volume(volume)?))));
         }
         jobs.into_iter().for_each(|(source, job)| self.selected(source, job));
         let several = self.selecting.iter().filter(|(_, sources)| sources.len() > 1);
