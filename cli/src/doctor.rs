@@ -16,6 +16,8 @@ mod seen;
 mod selectors;
 mod source;
 mod steady;
+#[cfg(test)]
+mod tests;
 mod text;
 mod words;
 

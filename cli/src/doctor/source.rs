@@ -32,15 +32,18 @@ pub(crate) struct Source {
 impl Source {
     /// A policy in a file, and the schedule that somebody typed for it.
     pub fn of_file(file: &Path, schedule: Option<&str>, now: DateTime<Utc>) -> Result<Self, Error> {
-        let event = of_file(file)?;
-        let input = Input::parse(&with_slot(&event, now), now)?;
+        Self::of_event(&file.display().to_string(), &of_file(file)?, schedule, now)
+    }
+
+    /// The same, of what stands in the file.
+    pub fn of_event(origin: &str, event: &Value, schedule: Option<&str>, now: DateTime<Utc>) -> Result<Self, Error> {
+        let input = Input::parse(&with_slot(event, now), now)?;
         let schedule = schedule.map(Schedule::typed).transpose();
-        let schedule = schedule.map_err(|problem| Error::Usage(format!("{}: {problem}", file.display())))?;
         Ok(Self {
-            origin: file.display().to_string(),
+            origin: origin.into(),
             input: Ok(input),
-            scheduled_time: scheduled_time(&event),
-            schedule,
+            scheduled_time: scheduled_time(event),
+            schedule: schedule.map_err(|problem| Error::Usage(format!("{origin}: {problem}")))?,
             unread_schedule: None,
             is_deployed: false,
         })
