@@ -67,7 +67,6 @@ pub(crate) struct Snapshots {
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub action: &'static str,
-    pub about: String,
     pub answer: Allowed,
 }
 
