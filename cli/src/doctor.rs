@@ -71,7 +71,7 @@ pub(crate) struct Options {
 
 /// What the checks look at.
 #[derive(Debug, Clone, Copy)]
-struct Looked<'a> {
+pub(crate) struct Looked<'a> {
     sources: &'a [Source],
     seen: &'a [Seen],
     /// `CreateSnapshot` calls per second in each lane.

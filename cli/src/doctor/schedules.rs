@@ -8,6 +8,7 @@ use super::Looked;
 use super::finding::{Finding, Severity};
 use super::source::Source;
 use super::words::span;
+use crate::table::plain;
 
 /// What EventBridge Scheduler fills the slot in for.
 const SLOT: &str = "<aws.scheduler.scheduled-time>";
@@ -27,7 +28,7 @@ fn of_source(source: &Source, now: DateTime<Utc>) -> Vec<Finding> {
         findings.push(Finding {
             severity: Severity::Error,
             check: "policies",
-            what: format!("the planner refuses this policy: {problem}"),
+            what: format!("the planner refuses this policy: {}", plain(&problem.to_string())),
             at: source.origin.clone(),
             why: "Each run of it fails, and nothing is backed up.".into(),
             advice: "mend the policy's stack, or: aws scheduler update-schedule".into(),
@@ -139,7 +140,7 @@ fn slot(source: &Source, now: DateTime<Utc>) -> Option<Finding> {
         ),
         Some(fixed) if source.rhythm(now).is_some() => (
             Severity::Error,
-            format!("its `scheduled_time` is always {}", crate::table::plain(fixed)),
+            format!("its `scheduled_time` is always {}", plain(fixed)),
             "All its runs are one slot: the first takes snapshots, and no other does.",
         ),
         Some(_) => return None,

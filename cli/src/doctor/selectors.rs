@@ -129,8 +129,8 @@ fn unread(looked: &Looked<'_>) -> Vec<Finding> {
     for seen in looked.seen {
         for ((source, key, value), sample) in &seen.unread {
             let (first, all, places) =
-                all.entry((key, value)).or_insert_with(|| (*source, Sample::default(), Vec::new()));
-            if first == source {
+                all.entry((key.as_str(), value.as_str())).or_insert_with(|| (*source, Sample::default(), Vec::new()));
+            if *first == *source {
                 all.merge(sample);
                 places.push(seen.name());
             }
