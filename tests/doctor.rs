@@ -53,7 +53,7 @@ fn policy(name: &str, key: &str, retain: &str) -> Value {
 async fn doctor(ec2: &str, policies: &[(String, &str)], more: &[&str]) -> Said {
     let mut words = vec!["doctor"];
     for (file, schedule) in policies {
-        words.extend(["--file", file, "--schedule", schedule]);
+        words.extend(["--file", file.as_str(), "--schedule", *schedule]);
     }
     words.extend(more);
     snapkeep_words(ec2, &words, "", &[]).await
