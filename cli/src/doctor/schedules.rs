@@ -22,6 +22,18 @@ pub(crate) fn check(looked: &Looked<'_>) -> Vec<Finding> {
     looked.sources.iter().flat_map(|source| of_source(source, looked.now)).collect()
 }
 
+/// A group that nothing is scheduled in.
+pub(crate) fn none(group: &str) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        check: "schedules",
+        what: format!("the group {} has no schedules", plain(group)),
+        at: format!("schedule group {}", plain(group)),
+        why: "No policy is deployed beside the stack, so that nothing is planned.".into(),
+        advice: "deploy infra/policy.yaml, once for each policy (infra/README.md)".into(),
+    }
+}
+
 fn of_source(source: &Source, now: DateTime<Utc>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Err(problem) = &source.input {
