@@ -26,6 +26,7 @@ mod cli;
 mod crosscheck;
 mod deployed;
 mod dlq;
+mod doctor;
 mod ec2;
 mod edges;
 mod failures;

@@ -14,7 +14,7 @@ mod needs;
 mod preview;
 mod redrive;
 mod show;
-mod text;
+pub(crate) mod text;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};

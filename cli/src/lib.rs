@@ -6,6 +6,7 @@ mod ask;
 mod coverage;
 mod demo;
 mod dlq;
+mod doctor;
 pub mod exit;
 mod explain;
 mod in_process;
@@ -27,7 +28,8 @@ use clap::{Parser, Subcommand};
 
 /// EBS snapshots done right: every volume that a policy selects gets exactly one verdict.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part, 4 not covered or not known.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part, 4 not covered or not known, or
+/// `doctor` has found something.
 #[derive(Debug, Parser)]
 #[command(name = "snapkeep", version)]
 pub struct Options {
@@ -56,6 +58,8 @@ enum Command {
     Explain(explain::Options),
     /// Get volumes back: of a volume, an instance or a snapshot; undo it; or try it with --drill.
     Restore(restore::Options),
+    /// Look for what will bite: selectors, typos in tags, schedules, permissions, quotas. Changes nothing.
+    Doctor(doctor::Options),
     /// Look at dead letters: what failed for good, why, whether it is still needed; send it again, or drop it.
     Dlq(dlq::Options),
 }
@@ -90,6 +94,7 @@ impl Options {
             Command::Coverage(options) => options.run().await,
             Command::Explain(options) => options.run().await,
             Command::Restore(options) => options.run().await,
+            Command::Doctor(options) => options.run().await,
             Command::Dlq(options) => options.run().await,
             Command::Work(options) => options.run().await,
         };

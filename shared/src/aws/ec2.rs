@@ -1,6 +1,7 @@
 //! EC2 in one account and Region.
 
 mod holds;
+mod probe;
 mod snapshots;
 mod volumes;
 
@@ -16,6 +17,7 @@ use aws_smithy_runtime::client::retries::RetryPartition;
 use chrono::{DateTime, Utc};
 use futures::{Stream, TryStreamExt, stream};
 
+pub use self::probe::Allowed;
 use super::error::api_error;
 use crate::vocabulary::api_error::ApiError;
 use crate::vocabulary::inventory::{AttachedVolume, Attachment, Instance, Tags, Volume};

@@ -10,6 +10,7 @@ pub mod pace;
 pub mod restore;
 pub mod retain_rule;
 pub mod retention;
+pub mod schedule;
 pub mod select;
 pub mod stock;
 pub mod tags;

@@ -12,6 +12,7 @@ pub mod problem;
 pub mod report;
 pub mod restore;
 pub mod retain;
+pub mod schedule;
 pub mod selection;
 pub mod slot;
 pub mod tag;

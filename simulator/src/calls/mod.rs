@@ -2,6 +2,7 @@
 
 mod bin;
 mod copies;
+mod encryption;
 mod fast_restores;
 mod images;
 mod instances;
@@ -127,6 +128,7 @@ const ACTIONS: &[Action] = &[
     action("DetachVolume", &["VolumeId", "InstanceId", "Device", "Force"], volumes::detach),
     action("DisableFastSnapshotRestores", &["AvailabilityZone", "SourceSnapshotId"], fast_restores::disable),
     action("EnableFastSnapshotRestores", &["AvailabilityZone", "SourceSnapshotId"], fast_restores::enable),
+    action("GetEbsEncryptionByDefault", &[], encryption::by_default),
     action("ListSnapshotsInRecycleBin", &["SnapshotId", "MaxResults", "NextToken"], bin::list),
     action("LockSnapshot", &["SnapshotId", "LockMode", "CoolOffPeriod", "LockDuration", "ExpirationDate"], locks::lock),
     action(
