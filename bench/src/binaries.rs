@@ -23,7 +23,8 @@ pub fn folder(given: Option<PathBuf>) -> Result<PathBuf> {
 fn build() -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let packages = FUNCTIONS.iter().flat_map(|name| ["-p", name]);
-    let status = Command::new(env!("CARGO")).args(["build", "--profile", "ship"]).args(packages).current_dir(&root).status()?;
+    let status =
+        Command::new(env!("CARGO")).args(["build", "--profile", "ship"]).args(packages).current_dir(&root).status()?;
     match status.success() {
         true => Ok(root.join("target/ship")),
         false => Err("the shipped binaries could not be built".into()),

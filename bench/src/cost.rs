@@ -22,7 +22,8 @@ const FIFO_REQUEST: f64 = 0.5e-6;
 
 /// One lane in real time, and its bill times a hundred.
 pub async fn measure(place: &Place) -> Result<()> {
-    let mut report = Report::new("cost", "100,000 volumes: dollars, by the times and calls of a lane of 1,000 in real time");
+    let mut report =
+        Report::new("cost", "100,000 volumes: dollars, by the times and calls of a lane of 1,000 in real time");
     for _ in 0..place.runs {
         let ec2 = Ec2::at(1.0);
         let world = ec2.world();
@@ -54,5 +55,5 @@ pub async fn measure(place: &Place) -> Result<()> {
     if let Some(dollars) = report.median("100000.0 volumes", "snapkeep", "all $") {
         report.targets.push(Target::at_most("dollars in Lambda and SQS, at most 0.10", dollars, 0.10));
     }
-    report.publish(&place.results)
+    report.publish(place)
 }

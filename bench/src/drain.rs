@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use simulator::server::Server;
 use simulator::world::World;
+use tokio::task::JoinSet;
 
 use crate::plot::{Line, Plot};
 use crate::report::{Measured, Report, Target};
@@ -18,21 +19,31 @@ pub const DEFAULT_RATE: f64 = 4.5;
 /// A Lambda of whoever works through all by itself is killed after so many seconds.
 const LAMBDA_ENDS: f64 = 900.0;
 
-/// Measures each number of volumes, each system at a time.
+/// Measures each number of volumes. In real time all systems run at once, each against an EC2 of its own: they mostly
+/// wait. Faster than life, one after the other. What is measured so far is written each time.
 pub async fn measure(place: &Place, drain: &Drain) -> Result<()> {
     for volumes in &drain.volumes {
         let ec2 = limits(drain);
         let mut report = Report::new(name(drain, *volumes), about(*volumes, &ec2));
+        let at_once = if drain.speed == 1.0 { drain.systems.len() } else { 1 };
         for _ in 0..place.runs {
-            for system in &drain.systems {
-                let measured = one(place, drain, *system, *volumes).await?;
-                println!("{}: {:?}", measured.system, measured.figures);
-                report.measured.push(measured);
+            for systems in drain.systems.chunks(at_once.max(1)) {
+                let mut running = JoinSet::new();
+                for system in systems.iter().copied() {
+                    let (place, drain, volumes) = (place.clone(), drain.clone(), *volumes);
+                    running.spawn(async move { one(&place, &drain, system, volumes).await });
+                }
+                while let Some(measured) = running.join_next().await {
+                    report.measured.push(measured??);
+                    report
+                        .measured
+                        .sort_by_key(|measured| drain.systems.iter().position(|one| one.name() == measured.system));
+                    report.targets = targets(&report, *volumes);
+                    report.publish(place)?;
+                    curves(&report, *volumes, &ec2).write(&place.results)?;
+                }
             }
         }
-        report.targets = targets(&report, *volumes);
-        report.publish(&place.results)?;
-        curves(&report, *volumes, &ec2).write(&place.results)?;
     }
     Ok(())
 }
@@ -55,7 +66,7 @@ pub async fn measure_two_policies(place: &Place, drain: &Drain) -> Result<()> {
             let case = format!("{volumes} volumes, 2 policies");
             report.measured.push(measured(&case, System::Snapkeep.name(), &server.world, start, &ec2, &spent, &ids, 2));
         }
-        report.publish(&place.results)?;
+        report.publish(place)?;
     }
     Ok(())
 }
@@ -76,9 +87,12 @@ fn about(calls: usize, ec2: &Ec2) -> String {
         true => format!(", of which another program takes {}", ec2.neighbour),
         false => String::new(),
     };
-    let speed = if ec2.speed == 1.0 { "in real time".into() } else { format!("{} times as fast as in life", ec2.speed) };
+    let speed =
+        if ec2.speed == 1.0 { "in real time".into() } else { format!("{} times as fast as in life", ec2.speed) };
     let floor = ec2.floor(calls);
-    format!("{calls} snapshots in one lane, bucket {CAPACITY} and {REFILL}/s{neighbour}, {speed}; floor {floor:.0} s of life")
+    format!(
+        "{calls} snapshots in one lane, bucket {CAPACITY} and {REFILL}/s{neighbour}, {speed}; floor {floor:.0} s of life"
+    )
 }
 
 async fn one(place: &Place, drain: &Drain, system: System, volumes: usize) -> Result<Measured> {
@@ -176,7 +190,7 @@ fn curves(report: &Report, volumes: usize, ec2: &Ec2) -> Plot {
         }
     }
     let floor = vec![(0.0, CAPACITY.min(volumes as f64)), (ec2.floor(volumes), volumes as f64)];
-    lines.push(Line { name: "EC2's limit".into(), points: floor });
+    let limit = Some(Line { name: "EC2's limit".into(), points: floor });
     Plot {
         name: report.name.clone(),
         title: report.about.clone(),
@@ -184,5 +198,6 @@ fn curves(report: &Report, volumes: usize, ec2: &Ec2) -> Plot {
         y: "snapshots".into(),
         is_logarithmic: false,
         lines,
+        limit,
     }
 }

@@ -1,6 +1,7 @@
 //! Where and when was measured: figures without it say little.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use chrono::Utc;
@@ -10,7 +11,7 @@ use crate::python::PACKAGES;
 
 /// Processor, memory, load, date, commit and versions.
 #[expect(clippy::disallowed_methods, reason = "the edge: results are dated")]
-pub fn describe() -> Value {
+pub fn describe(binaries: &Path) -> Value {
     let line = |file: &str, name: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
         let found = text.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(':'));
@@ -25,6 +26,7 @@ pub fn describe() -> Value {
         "commit": said(Command::new("git").args(["describe", "--always", "--dirty"])),
         "python": said(Command::new("python3").arg("--version")),
         "packages": PACKAGES,
+        "binaries": binaries.display().to_string(),
     })
 }
 

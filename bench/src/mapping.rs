@@ -141,8 +141,8 @@ impl Function {
 
 fn settled(batch: &[Delivery], answer: &Value) -> Vec<String> {
     let failures = answer["batchItemFailures"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let failed: BTreeSet<&str> =
-        failures.iter().filter_map(|failure| failure["itemIdentifier"].as_str()).collect();
-    let is_settled = |delivery: &&Delivery| !delivery.record["messageId"].as_str().is_some_and(|id| failed.contains(id));
+    let failed: BTreeSet<&str> = failures.iter().filter_map(|failure| failure["itemIdentifier"].as_str()).collect();
+    let is_settled =
+        |delivery: &&Delivery| !delivery.record["messageId"].as_str().is_some_and(|id| failed.contains(id));
     batch.iter().filter(is_settled).map(|delivery| delivery.handle.clone()).collect()
 }

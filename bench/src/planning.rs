@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use simulator::faults::{Effect, Fault, Latency};
 use simulator::fleet::{Fleet, VolumePlan, tags};
 use simulator::server::Server;
 use simulator::world::{Settings, World};
-use simulator::faults::{Effect, Fault, Latency};
 
 use crate::Result;
 use crate::lambda::{Environment, Recipe};
@@ -34,7 +34,7 @@ pub async fn measure(place: &Place, sizes: &[usize]) -> Result<()> {
     if let Some(most) = sizes.last() {
         report.targets = targets(&report, *most);
     }
-    report.publish(&place.results)?;
+    report.publish(place)?;
     for (figure, unit) in [("CPU s", "seconds of processor time"), ("peak MB", "peak memory, MB")] {
         growth(&report, sizes, figure, unit).write(&place.results)?;
     }
@@ -45,7 +45,8 @@ pub async fn measure(place: &Place, sizes: &[usize]) -> Result<()> {
 }
 
 async fn one(place: &Place, system: &str, volumes: usize) -> Result<Measured> {
-    let regions: Vec<String> = std::iter::once(REGION.into()).chain((2..=REGIONS).map(|n| format!("eu-test-{n}"))).collect();
+    let regions: Vec<String> =
+        std::iter::once(REGION.into()).chain((2..=REGIONS).map(|n| format!("eu-test-{n}"))).collect();
     let server = Server::start_local(world(&regions, volumes)).await?;
     let sqs = Arc::new(Sqs::start(SQS_LATENCY).await?);
     let queue = sqs.create("jobs.fifo", Kind::fifo(LONGEST));
@@ -151,13 +152,18 @@ fn slopes(report: &Report, first: usize, last: usize) {
             let at = |volumes: usize| report.median(&format!("{volumes} volumes"), system, figure).unwrap_or_default();
             (at(last) / at(first).max(1e-3)).ln() / (last as f64 / first as f64).ln()
         };
-        println!("{system}: from {first} to {last} volumes processor time grows as n^{:.2}, memory as n^{:.2}", of("CPU s"), of("peak MB"));
+        println!(
+            "{system}: from {first} to {last} volumes processor time grows as n^{:.2}, memory as n^{:.2}",
+            of("CPU s"),
+            of("peak MB")
+        );
     }
 }
 
 fn growth(report: &Report, sizes: &[usize], figure: &'static str, unit: &str) -> Plot {
     let line = |system: &str| {
-        let at = |volumes: &usize| Some((*volumes as f64, report.median(&format!("{volumes} volumes"), system, figure)?));
+        let at =
+            |volumes: &usize| Some((*volumes as f64, report.median(&format!("{volumes} volumes"), system, figure)?));
         Line { name: system.into(), points: sizes.iter().filter_map(at).collect() }
     };
     Plot {
@@ -167,5 +173,6 @@ fn growth(report: &Report, sizes: &[usize], figure: &'static str, unit: &str) ->
         y: unit.into(),
         is_logarithmic: true,
         lines: vec![line(OURS), line(BOTO3)],
+        limit: None,
     }
 }

@@ -23,13 +23,13 @@ pub async fn measure(place: &Place, sizes: &[usize], speed: f64) -> Result<()> {
         for snapshots in sizes {
             for system in SYSTEMS {
                 let measured = one(place, system, *snapshots, speed).await?;
-                println!("{}: {:?}", measured.system, measured.figures);
+
                 report.measured.push(measured);
             }
         }
     }
     report.targets = targets(&report, sizes);
-    report.publish(&place.results)
+    report.publish(place)
 }
 
 async fn one(place: &Place, system: System, snapshots: usize, speed: f64) -> Result<Measured> {
@@ -68,7 +68,8 @@ fn ours(world: &World, volumes: usize) {
 /// As many, of which as many are due: by `DeleteOn` and by age. The peers do not look at whose they are.
 fn theirs(world: &World, due: usize, stay: usize) {
     let build = |volumes: usize, of_each: usize, delete_on: &str, every_seconds: i64| {
-        let snapshot = SnapshotPlan { every_seconds, tags: tags(&[("DeleteOn", delete_on)]), ..SnapshotPlan::default() };
+        let snapshot =
+            SnapshotPlan { every_seconds, tags: tags(&[("DeleteOn", delete_on)]), ..SnapshotPlan::default() };
         Fleet { snapshots_per_volume: of_each, snapshot, ..Fleet::new(ACCOUNT, REGION, volumes) }.build(world);
     };
     build(due, 1, "2020-01-01", TimeDelta::days(30).num_seconds());
@@ -78,8 +79,10 @@ fn theirs(world: &World, due: usize, stay: usize) {
 fn measured(system: System, snapshots: usize, expiring: usize, world: &World, seconds: f64, spent: &Spent) -> Measured {
     let history = world.history();
     let counts = history.by_action();
-    let of = |action: &str| counts.iter().filter(|(name, _)| ***name == *action).map(|(_, count)| count.calls).sum::<u64>();
-    let calls: u64 = counts.iter().filter(|(name, _)| ***name != *"GetCallerIdentity").map(|(_, count)| count.calls).sum();
+    let of =
+        |action: &str| counts.iter().filter(|(name, _)| ***name == *action).map(|(_, count)| count.calls).sum::<u64>();
+    let calls: u64 =
+        counts.iter().filter(|(name, _)| ***name != *"GetCallerIdentity").map(|(_, count)| count.calls).sum();
     let deletes = history.action("DeleteSnapshot");
     let deleted = deletes.calls - deletes.throttled;
     let needed = (snapshots.div_ceil(1000) + expiring) as f64;
@@ -110,7 +113,11 @@ fn targets(report: &Report, sizes: &[usize]) -> Vec<Target> {
     if first != last {
         for name in ["peak MB", "planner's peak MB"] {
             let ratio = figure(last, name) / figure(first, name).max(1.0);
-            targets.push(Target::at_most(format!("{name}: from {first} to {last} snapshots, flat: at most 1.5 times"), ratio, 1.5));
+            targets.push(Target::at_most(
+                format!("{name}: from {first} to {last} snapshots, flat: at most 1.5 times"),
+                ratio,
+                1.5,
+            ));
         }
     }
     targets

@@ -53,10 +53,14 @@ pub async fn measure(place: &Place, volumes: usize, speed: f64) -> Result<()> {
     }
     for case in ["evenly", "half in one Region"] {
         if let Some(ratio) = report.median(case, System::Snapkeep.name(), "all to alone") {
-            report.targets.push(Target::at_most(format!("{case}: all to the largest lane alone, at most 1.03"), ratio, 1.03));
+            report.targets.push(Target::at_most(
+                format!("{case}: all to the largest lane alone, at most 1.03"),
+                ratio,
+                1.03,
+            ));
         }
     }
-    report.publish(&place.results)
+    report.publish(place)
 }
 
 /// When the last snapshot of each Region was made, in seconds of life; the share of calls throttled; the workers.
@@ -74,7 +78,8 @@ async fn drained(place: &Place, speed: f64, sizes: &[usize]) -> Result<(BTreeMap
     let spent = snapkeep(place, &server.url, &ec2, &pipeline).await?;
     let history = server.world.history();
     let mut ends = BTreeMap::new();
-    for call in history.calls_from(0).iter().filter(|call| &*call.action == "CreateSnapshot" && &*call.outcome == "ok") {
+    for call in history.calls_from(0).iter().filter(|call| &*call.action == "CreateSnapshot" && &*call.outcome == "ok")
+    {
         ends.insert(call.region.to_string(), (call.at - start).as_seconds_f64() * speed);
     }
     let creates = history.action("CreateSnapshot");

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use comfy_table::Table;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{LineStyle, Table, TableStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Result;
 use crate::machine;
+use crate::stage::Place;
+
+/// A line under the heads, and nothing else.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// One measurement of one system.
 #[derive(Debug, Clone)]
@@ -66,7 +69,8 @@ impl Spread {
         sorted.sort_by(f64::total_cmp);
         let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
         let (last, middle) = (sorted.len().saturating_sub(1), sorted.len() / 2);
-        let median = if sorted.len() % 2 == 1 { at(middle) } else { f64::midpoint(at(middle.saturating_sub(1)), at(middle)) };
+        let median =
+            if sorted.len() % 2 == 1 { at(middle) } else { f64::midpoint(at(middle.saturating_sub(1)), at(middle)) };
         Self { median, min: at(0), max: at(last), runs: sorted.len() }
     }
 
@@ -121,14 +125,15 @@ impl Report {
     }
 
     /// Prints the table and the targets, and writes the JSON.
-    pub fn publish(&self, folder: &Path) -> Result<()> {
+    pub fn publish(&self, place: &Place) -> Result<()> {
+        let folder = &place.results;
         println!("\n{}: {}\n{}", self.name, self.about, self.table());
         for target in &self.targets {
             let verdict = if target.is_met { "met   " } else { "MISSED" };
             println!("{verdict} {}: {}", target.what, target.found);
         }
         std::fs::create_dir_all(folder)?;
-        let json = serde_json::to_string_pretty(&self.json())?;
+        let json = serde_json::to_string_pretty(&self.json(&place.binaries))?;
         std::fs::write(folder.join(format!("{}.json", self.name)), json + "\n")?;
         Ok(())
     }
@@ -157,7 +162,7 @@ impl Report {
 
     fn table(&self) -> Table {
         let (mut table, columns) = (Table::new(), self.columns());
-        table.load_preset(UTF8_FULL_CONDENSED);
+        table.load_style(RULED);
         table.set_header(["case", "system"].iter().chain(&columns));
         for (case, system) in self.rows() {
             let figures = columns.iter().map(|name| self.spread(case, system, name));
@@ -167,7 +172,7 @@ impl Report {
         table
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, binaries: &Path) -> Value {
         let columns = self.columns();
         let rows = self.rows().into_iter().map(|(case, system)| {
             let figures = columns.iter().filter_map(|name| Some((*name, self.spread(case, system, name)?)));
@@ -180,7 +185,7 @@ impl Report {
             })
         });
         json!({
-            "name": self.name, "about": self.about, "machine": machine::describe(),
+            "name": self.name, "about": self.about, "machine": machine::describe(binaries),
             "rows": rows.collect::<Vec<_>>(), "targets": self.targets,
         })
     }

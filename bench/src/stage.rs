@@ -30,9 +30,10 @@ pub const LATENCY_MEDIAN: f64 = 0.08;
 pub const LATENCY_P99: f64 = 0.3;
 
 /// Where binaries, Python and results are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Place {
-    binaries: PathBuf,
+    /// The shipped binaries.
+    pub binaries: PathBuf,
     /// The programs of the peers' Python.
     pub python: PathBuf,
     /// Where results go.
@@ -112,7 +113,8 @@ impl Ec2 {
             world.faults().set(Fault::new("CreateSnapshot", Effect::Neighbour(plan)));
         }
         world.set(|settings| {
-            settings.quotas.seconds_between_snapshots = TimeDelta::seconds(15).num_seconds().div_euclid(self.speed as i64);
+            settings.quotas.seconds_between_snapshots =
+                TimeDelta::seconds(15).num_seconds().div_euclid(self.speed as i64);
         });
         world
     }

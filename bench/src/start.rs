@@ -43,7 +43,7 @@ pub async fn measure(place: &Place) -> Result<()> {
         report.measured.push(Measured { case: name.into(), system: OURS.into(), figures, curve: Vec::new() });
         report.targets.push(Target::at_most(format!("{name}: MB zipped, at most 10"), zipped, 10.0));
     }
-    report.publish(&place.results)
+    report.publish(place)
 }
 
 async fn one(place: &Place, name: &str, system: &str) -> Result<Measured> {

@@ -125,7 +125,9 @@ impl Queue {
             let Some(name) = self.turns.pop_front() else { break };
             let Some(group) = self.groups.get_mut(&name) else { continue };
             group.has_a_turn = false;
-            while received.len() < most && let Some(number) = group.waiting.pop_first() {
+            while received.len() < most
+                && let Some(number) = group.waiting.pop_first()
+            {
                 let Some(message) = self.messages.get_mut(&number) else { continue };
                 message.receives += 1;
                 if self.kind.dlq.as_ref().is_some_and(|(_, most)| message.receives > *most) {
