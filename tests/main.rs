@@ -31,5 +31,7 @@ mod fates;
 mod figures;
 mod moto;
 mod prune;
+mod runbook;
 mod tidy;
+mod verdicts;
 mod work;
