@@ -35,5 +35,7 @@ mod figures;
 mod moto;
 mod prune;
 mod restore;
+mod runbook;
 mod tidy;
+mod verdicts;
 mod work;

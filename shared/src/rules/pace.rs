@@ -246,7 +246,10 @@ mod tests {
             let last = start + Duration::from_secs(second + 1);
             while pace.reserve(start + Duration::from_secs(second), last).is_ok() {}
         }
-        assert!((next(&mut pace, start) - start).as_secs() <= 11, "it takes up what is left of the burst, and no second one");
+        assert!(
+            (next(&mut pace, start) - start).as_secs() <= 11,
+            "it takes up what is left of the burst, and no second one"
+        );
         let calls = starts(&mut pace, start, start + Duration::from_secs(40), 3);
         assert_eq!(calls[2] - calls[1], 200, "fast no more");
     }
