@@ -58,7 +58,7 @@ fn text(policy: &str, report: &Coverage) -> String {
     unsent(&mut text, report);
     findings(&mut text, report);
     unselected(&mut text, report);
-    text.push_str("\nAll of it, as it is now:\n");
+    text.push_str("\nSee all of it, as it is now:\n");
     command(&mut text, &format!("snapkeep coverage --file {file}.json --rpo {}", word(&report.rpo, "26h")));
     text
 }
