@@ -524,7 +524,7 @@ fn an_audit_says_what_is_not_covered_and_what_nobody_knows() {
       and 39 more
       Tag them as a policy asks for; or, where no backup is wanted, with a tag of "exclude_tags".
 
-    All of it, as it is now:
+    See all of it, as it is now:
       snapkeep coverage --file daily.json --rpo 26h
     "#);
 }
