@@ -12,6 +12,7 @@ mod plan;
 mod policy;
 mod progress;
 mod prune;
+pub mod report;
 mod run;
 mod show;
 mod stop;
