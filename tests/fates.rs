@@ -220,7 +220,8 @@ async fn whatever_sqs_answers_nothing_is_acknowledged_before_it_is_written_down(
     let proxy = Proxy::start(&emulator.url).await;
     let (jobs, dlq, reports) = queues(&emulator.url).await;
     let lanes = config::Lanes::default();
-    let config = config::Worker { jobs_queue_url: jobs, dlq_url: dlq.clone(), reports_queue_url: reports, lanes };
+    let (jobs_queue_url, dlq_url, reports_queue_url) = (jobs, dlq.clone(), reports);
+    let config = config::Worker { jobs_queue_url, dlq_url, reports_queue_url, lanes, metrics: None };
     let aws = || Aws::at_endpoint(&proxy.url, ACCOUNT);
     for (number, row) in rows(&[Source::Sqs]).iter().enumerate() {
         // The SDK asks again where that can help, but not so often.

@@ -16,6 +16,7 @@ mod stack;
 mod typed;
 
 mod alerts;
+mod audit;
 mod backup;
 mod boto3;
 mod chaos;

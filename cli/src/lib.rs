@@ -2,6 +2,7 @@
 //!
 //! One file for each command; `in_process` is what stands in the place of SQS when no stack is deployed.
 
+mod coverage;
 mod demo;
 mod dlq;
 pub mod exit;
@@ -25,7 +26,7 @@ use clap::{Parser, Subcommand};
 
 /// EBS snapshots done right: every volume that a policy selects gets exactly one verdict.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part, 4 not covered or not known.
 #[derive(Debug, Parser)]
 #[command(name = "snapkeep", version)]
 pub struct Options {
@@ -46,6 +47,8 @@ enum Command {
     Run(run::Options),
     /// Show what no rule keeps, snapshot by snapshot with the reasons, and delete it when told to.
     Prune(prune::Options),
+    /// Show what is covered and what is not: one verdict for each volume that a policy selects.
+    Coverage(coverage::Options),
     /// Work through the jobs queue from here, without Lambda.
     Work(work::Options),
     /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
@@ -81,6 +84,7 @@ impl Options {
             Command::Plan(options) => options.run().await,
             Command::Run(options) => options.run().await,
             Command::Prune(options) => options.run().await,
+            Command::Coverage(options) => options.run().await,
             Command::Explain(options) => options.run().await,
             Command::Dlq(options) => options.run().await,
             Command::Work(options) => options.run().await,

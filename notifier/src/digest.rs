@@ -4,6 +4,7 @@
 
 mod attributes;
 mod aws_events;
+mod coverage;
 mod dead_letters;
 mod dropped;
 mod lanes;
@@ -24,7 +25,7 @@ use shared::aws::sns::{Attribute, LARGEST_MESSAGE};
 use shared::vocabulary::job::Action;
 use shared::vocabulary::policy::Prune;
 use shared::vocabulary::report::{
-    DeadLetter, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention, Unreadable,
+    Coverage, DeadLetter, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention, Unreadable,
 };
 
 use self::attributes::{Places, attributes};
@@ -85,6 +86,7 @@ fn policy_of(subject: &Subject) -> String {
     match subject {
         Subject::Report(Report::DeadLetter(letter)) => letter.policy.clone(),
         Subject::Report(Report::Planning(planning)) => planning.policy.clone().unwrap_or_default(),
+        Subject::Report(Report::Coverage(coverage)) => coverage.policy.clone(),
         Subject::Report(Report::Retention(_)) => Prune::NAME.into(),
         Subject::Report(Report::LaneHeld(held)) => held.policy.clone(),
         Subject::Report(Report::LaneResumed(resumed)) => resumed.policy.clone(),
@@ -104,6 +106,7 @@ struct Digest {
     dead: BTreeMap<Action, Vec<DeadLetter>>,
     planning: Vec<Planning>,
     retention: Vec<Retention>,
+    coverage: Vec<Coverage>,
     held: Vec<LaneHeld>,
     resumed: Vec<LaneResumed>,
     resolved: Vec<Resolved>,
@@ -122,6 +125,7 @@ impl Digest {
             Subject::Report(Report::DeadLetter(letter)) => self.dead.entry(letter.action).or_default().push(letter),
             Subject::Report(Report::Retention(retention)) => self.retention.push(retention),
             Subject::Report(Report::Planning(planning)) => self.planning.push(planning),
+            Subject::Report(Report::Coverage(coverage)) => self.coverage.push(coverage),
             Subject::Report(Report::LaneHeld(held)) => self.held.push(held),
             Subject::Report(Report::LaneResumed(resumed)) => self.resumed.push(resumed),
             Subject::Report(Report::Resolved(resolved)) => self.resolved.push(resolved),
@@ -169,6 +173,7 @@ impl Digest {
         let others = [
             planning::section(policy, &self.planning),
             retention::section(&self.retention),
+            coverage::section(policy, &self.coverage),
             aws_events::ebs(&self.ebs),
             unreadable::jobs(&self.unreadable_jobs),
             unreadable::bodies(&self.unreadable),

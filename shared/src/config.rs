@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::rules::fate::Patience;
+use crate::vocabulary::metric::Namespace;
 use crate::vocabulary::policy::Regions;
 use crate::vocabulary::problem::Problem;
 
@@ -15,6 +16,8 @@ pub struct Planner {
     pub reports_queue_url: String,
     /// Where to look when a policy does not say.
     pub regions: Regions,
+    /// `SNAPKEEP_METRICS_NAMESPACE`: CloudWatch's namespace for metrics. Left out, none are written.
+    pub metrics: Option<Namespace>,
 }
 
 /// What the worker needs to know.
@@ -28,6 +31,8 @@ pub struct Worker {
     pub reports_queue_url: String,
     /// How it works through a lane.
     pub lanes: Lanes,
+    /// `SNAPKEEP_METRICS_NAMESPACE`: CloudWatch's namespace for metrics. Left out, none are written.
+    pub metrics: Option<Namespace>,
 }
 
 /// How lanes are worked through.
@@ -75,6 +80,7 @@ impl Planner {
             jobs_queue_url: queue_url(var, "SNAPKEEP_JOBS_QUEUE_URL", true)?,
             reports_queue_url: queue_url(var, "SNAPKEEP_REPORTS_QUEUE_URL", false)?,
             regions: regions(var)?,
+            metrics: metrics(var)?,
         })
     }
 }
@@ -91,6 +97,7 @@ impl Worker {
             dlq_url: queue_url(var, "SNAPKEEP_DLQ_URL", true)?,
             reports_queue_url: queue_url(var, "SNAPKEEP_REPORTS_QUEUE_URL", false)?,
             lanes: Lanes::read(var)?,
+            metrics: metrics(var)?,
         })
     }
 }
@@ -211,6 +218,11 @@ fn alert_interval(var: &dyn Fn(&str) -> Option<String>) -> Result<TimeDelta, Pro
     seconds.map(TimeDelta::seconds).ok_or_else(|| Problem::value(NAME, &text, "seconds, 1 to 3600, such as 300"))
 }
 
+fn metrics(var: &dyn Fn(&str) -> Option<String>) -> Result<Option<Namespace>, Problem> {
+    const NAME: &str = "SNAPKEEP_METRICS_NAMESPACE";
+    var(NAME).map(|text| Namespace::parse(NAME, &text)).transpose()
+}
+
 fn required(var: &dyn Fn(&str) -> Option<String>, name: &str, allowed: &str) -> Result<String, Problem> {
     var(name).ok_or_else(|| Problem::missing(name, allowed))
 }
@@ -248,6 +260,8 @@ mod tests {
         assert_eq!((lanes.create_rate, lanes.delete_rate, lanes.patience.max_attempts), (4.5, 4.5, 5));
         let lanes = worker("SNAPKEEP_CREATE_RATE", Some("12.5")).unwrap().lanes;
         assert_eq!(lanes.create_rate, 12.5);
+        assert_eq!(worker("", None).unwrap().metrics, None, "metrics cost: nobody gets them who did not ask");
+        assert!(worker("SNAPKEEP_METRICS_NAMESPACE", Some("snapkeep/daily")).unwrap().metrics.is_some());
     }
 
     #[test]
@@ -263,6 +277,7 @@ mod tests {
             ("SNAPKEEP_DELETE_RATE", Some("-1"), "such as 4.5"),
             ("SNAPKEEP_MAX_ATTEMPTS", Some("0"), "1 to 7"),
             ("SNAPKEEP_MAX_ATTEMPTS", Some("50"), "1 to 7"),
+            ("SNAPKEEP_METRICS_NAMESPACE", Some("AWS/Lambda"), "snapkeep/production"),
         ];
         for (name, value, allowed) in cases {
             let problem = worker(name, value).unwrap_err();

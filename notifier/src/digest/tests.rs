@@ -1,7 +1,8 @@
 use serde_json::Value;
 
 use super::samples::{
-    alarm, all, at, dead, dropped, ebs, held, letter, news, planning, resolved, resumed, retention, unreadable,
+    alarm, all, at, coverage, dead, dropped, ebs, held, letter, news, planning, resolved, resumed, retention,
+    unreadable,
 };
 use super::*;
 
@@ -449,6 +450,42 @@ fn a_prune_that_the_cap_has_stopped_says_what_to_type() {
     "#);
     let found = Retention { capped: None, ..retention() };
     assert_eq!(report(Report::Retention(found)).severity, Severity::Warning);
+}
+
+#[test]
+fn an_audit_says_what_is_not_covered_and_what_nobody_knows() {
+    let alert = report(Report::Coverage(coverage()));
+    assert_eq!(
+        (alert.subject.as_str(), alert.severity),
+        (
+            "snapkeep daily: 60 volumes not covered, 1 place unknown, 1 bad snapshot, 40 volumes in no p",
+            Severity::Error
+        )
+    );
+    insta::assert_snapshot!(alert.text, @"");
+}
+
+#[test]
+fn an_audit_that_covers_all_it_knows_says_what_a_person_should_look_at() {
+    let nothing = || Coverage { uncovered: 0, volumes: vec![], unknown: vec![], unsent: vec![], ..coverage() };
+    let quiet = report(Report::Coverage(nothing()));
+    assert_eq!(quiet.subject, "snapkeep daily: 1 bad snapshot, 40 volumes in no policy");
+    assert_eq!(quiet.severity, Severity::Warning);
+    let none = Coverage { selects_nothing: true, covered: 0, findings: vec![], finding_count: 0, ..nothing() };
+    let none = Coverage { unselected: vec![], unselected_count: 0, ..none };
+    let alert = report(Report::Coverage(none));
+    assert_eq!(alert.subject, "snapkeep daily: the policy selects nothing");
+    assert!(alert.text.contains("  snapkeep plan --file daily.json\n"), "{}", alert.text);
+}
+
+#[test]
+fn an_audit_that_saw_no_run_says_so_and_of_two_the_newer_speaks() {
+    let older = Coverage { slot: "2026-11-19T06:00:00Z".parse().unwrap(), uncovered: 1, ..coverage() };
+    let newer = Coverage { no_run: true, uncovered: 2, ..coverage() };
+    let alert = alert([newer, older].map(Report::Coverage).map(Subject::Report));
+    assert!(alert.subject.starts_with("snapkeep daily: 2 volumes not covered"), "{}", alert.subject);
+    assert!(alert.text.contains("No run of the policy was seen within 26h"), "{}", alert.text);
+    assert!(alert.text.contains("  aws scheduler list-schedules "), "{}", alert.text);
 }
 
 #[test]

@@ -195,6 +195,7 @@ fn volume(volume: types::Volume) -> Volume {
         id: volume.volume_id.unwrap_or_default(),
         state: volume.state.map(|state| state.as_str().into()).unwrap_or_default(),
         tags: tags_of(volume.tags),
+        created: time(volume.create_time),
         attachments: attachments.collect(),
     }
 }

@@ -1,6 +1,7 @@
 //! Pure functions of values and `now`: no I/O, no clock, not async, and a verdict with its reason.
 
 pub mod adopt;
+pub mod coverage;
 pub mod fate;
 pub mod forecast;
 pub mod hold;
@@ -9,4 +10,5 @@ pub mod pace;
 pub mod retain_rule;
 pub mod retention;
 pub mod select;
+pub mod stock;
 pub mod tags;

@@ -5,6 +5,7 @@ mod body;
 pub mod class;
 pub mod inventory;
 pub mod job;
+pub mod metric;
 pub mod orphans;
 pub mod policy;
 pub mod problem;

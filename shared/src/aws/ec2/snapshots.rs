@@ -74,6 +74,11 @@ impl Ec2 {
         self.own_snapshots(vec![filter("tag-key", [tag::POLICY.into()])])
     }
 
+    /// All our own snapshots, whoever made them, page by page: those that the Region's quota counts.
+    pub fn all_snapshots(&self) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
+        self.own_snapshots(Vec::new())
+    }
+
     /// Our own snapshots with `tags`, whoever made them, page by page; filtered as instances are.
     pub fn tagged_snapshots(&self, tags: &TagMatch) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
         self.own_snapshots(tag_filters(tags))
