@@ -125,20 +125,29 @@ impl Options {
         }
     }
 
-    /// A policy that takes snapshots is audited as it stands.
-    fn audit(&self, mut event: Value, regions: Option<Regions>, now: DateTime<Utc>) -> Result<Audit, Error> {
-        if let Some(fields) = event.as_object_mut() {
-            let is_of_snapshots = fields.get("action").is_none_or(|action| action == "snapshot");
-            if is_of_snapshots {
-                fields.insert("action".into(), json!("audit"));
-            }
-            fields.extend(self.rpo.iter().map(|rpo| ("rpo".into(), json!(rpo))));
-            regions.iter().for_each(|_| drop(fields.remove("regions")));
-        }
-        let mut audit = Audit::parse(&event, now)?;
-        audit.policy.regions = regions.or(audit.policy.regions);
-        Ok(audit)
+    fn audit(&self, event: Value, regions: Option<Regions>, now: DateTime<Utc>) -> Result<Audit, Error> {
+        audit_of(event, self.rpo.as_deref(), regions, now)
     }
+}
+
+/// A policy that takes snapshots is audited as it stands.
+pub(crate) fn audit_of(
+    mut event: Value,
+    rpo: Option<&str>,
+    regions: Option<Regions>,
+    now: DateTime<Utc>,
+) -> Result<Audit, Error> {
+    if let Some(fields) = event.as_object_mut() {
+        let is_of_snapshots = fields.get("action").is_none_or(|action| action == "snapshot");
+        if is_of_snapshots {
+            fields.insert("action".into(), json!("audit"));
+        }
+        fields.extend(rpo.map(|rpo| ("rpo".into(), json!(rpo))));
+        regions.iter().for_each(|_| drop(fields.remove("regions")));
+    }
+    let mut audit = Audit::parse(&event, now)?;
+    audit.policy.regions = regions.or(audit.policy.regions);
+    Ok(audit)
 }
 
 /// Audits one policy, and shows on a terminal how far it is.
@@ -185,7 +194,7 @@ async fn progress<T>(policy: &str, meter: &Meter) -> T {
 }
 
 /// Fails where no place could be looked at: without credentials there is nothing to show.
-fn reached(coverage: &Coverage) -> Result<(), Error> {
+pub(crate) fn reached(coverage: &Coverage) -> Result<(), Error> {
     match coverage.regions.is_empty() {
         false => Ok(()),
         true => Err(Error::Failed(format!(

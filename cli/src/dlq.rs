@@ -16,6 +16,7 @@ mod preview;
 mod redrive;
 mod show;
 mod text;
+mod told;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
@@ -29,6 +30,7 @@ use self::letter::Letter;
 use self::list::heading;
 use self::mailbox::Mailbox;
 use self::needs::{Now, needs};
+pub(crate) use self::told::told;
 use crate::Error;
 use crate::plan::Output;
 use crate::stop::Stop;

@@ -51,6 +51,8 @@ enum Command {
     Coverage(coverage::Options),
     /// Work through the jobs queue from here, without Lambda.
     Work(work::Options),
+    /// Write what is covered and what is not into one HTML file, for people who ask.
+    Report(report::Options),
     /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
     Explain(explain::Options),
     /// Look at dead letters: what failed for good, why, whether it is still needed; send it again, or drop it.
@@ -85,6 +87,7 @@ impl Options {
             Command::Run(options) => options.run().await,
             Command::Prune(options) => options.run().await,
             Command::Coverage(options) => options.run().await,
+            Command::Report(options) => options.run().await,
             Command::Explain(options) => options.run().await,
             Command::Dlq(options) => options.run().await,
             Command::Work(options) => options.run().await,

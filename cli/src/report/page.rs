@@ -67,8 +67,8 @@ fn json(data: &Data) -> String {
     })
 }
 
-/// For a browser that runs no script.
-fn in_short(groups: &[Group]) -> String {
+/// In a line, for a browser that runs no script and for a terminal.
+pub fn in_short(groups: &[Group]) -> String {
     let today = || groups.iter().flat_map(|group| &group.volumes).filter_map(|volume| volume.days.chars().last());
     let covered = today().filter(|day| matches!(day, 'f' | 'p')).count();
     let uncovered = today().filter(|day| matches!(day, 's' | 'n' | 'e')).count();

@@ -25,8 +25,6 @@ pub struct Case<'a> {
     pub policy: &'a str,
     /// How old the newest backup may be.
     pub rpo: TimeDelta,
-    /// Under which rule the policy takes the volume's snapshots today, and in whose days.
-    pub retain: (&'a RetainRule, Tz),
     /// The slots that are seen in any snapshot of the policy.
     pub slots: &'a BTreeSet<Slot>,
     /// Whose midnights end the days.
@@ -101,7 +99,7 @@ pub fn calendar(
     let is_of_policy = |snapshot: &&Snapshot| policy_of(case.account, volume, snapshot) == Ok(case.policy);
     let snapshots: Vec<&Snapshot> = snapshots.iter().filter(is_of_policy).collect();
     let left = Left::of(case, &snapshots);
-    days.iter().map(|day| on(case, end(*day, case.zone), volume, created, &snapshots, &left)).collect()
+    days.iter().map(|day| on(case, end_of(*day, case.zone), volume, created, &snapshots, &left)).collect()
 }
 
 fn on(
@@ -129,8 +127,8 @@ fn on(
     }
 }
 
-/// Midnight at the end of `day`; where the clocks go forward just then, the first moment after it.
-fn end(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+/// Midnight at the end of `day` in `zone`; where the clocks go forward just then, the first moment after it.
+pub fn end_of(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.succ_opt().unwrap_or(day).and_time(NaiveTime::MIN);
     let quarters = (0..=12).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
     let local = quarters.filter_map(|time| zone.from_local_datetime(&time).earliest()).next();
@@ -139,7 +137,8 @@ fn end(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
 
 /// What of the past would be left today.
 struct Left<'a> {
-    /// Every rule that a snapshot may have been made under, as far as anybody knows.
+    /// Every rule that they were made under: one that is missing was made under one of these, as far as anybody knows.
+    /// One that cannot be read lets nothing go.
     rules: Vec<(RetainRule, Tz)>,
     /// When the completed ones were begun.
     begun: Vec<DateTime<Utc>>,
@@ -148,7 +147,7 @@ struct Left<'a> {
 
 impl<'a> Left<'a> {
     fn of(case: &'a Case<'a>, snapshots: &[&Snapshot]) -> Self {
-        let mut rules = vec![(case.retain.0.clone(), case.retain.1)];
+        let mut rules = Vec::new();
         for snapshot in snapshots {
             let rule: Option<RetainRule> = snapshot.tags.get(tag::RETAIN).and_then(|rule| rule.parse().ok());
             let zone = snapshot.tags.get(tag::TIME_ZONE).and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC);

@@ -68,8 +68,9 @@ function notice(text, isBad = false) {
 function notes(data) {
   const unknown = data.places.filter((place) => place.error).map((place) =>
     notice([element("strong", {}, `Unknown: ${place.region} in account ${place.account} could not be read whole. `), foreign(place.error)], true));
+  const most = data.policies.length > 1 ? "At most " : "";
   const unselected = data.unselected > 0
-    ? [notice(`${counted(data.unselected, "volume is", "volumes are")} selected by none of these policies. See which: snapkeep coverage`)] : [];
+    ? [notice(`${most}${counted(data.unselected, "volume is", "volumes are")} selected by none of these policies. See which: snapkeep coverage`)] : [];
   return [...unknown, ...data.notes.map((note) => notice(foreign(note))), ...unselected].flat();
 }
 
