@@ -24,7 +24,9 @@ pub(crate) async fn told(aws: &Aws, now: DateTime<Utc>) -> Letters {
     };
     match read(aws, &config, now).await {
         Ok(letters) => letters,
-        Err(error) => Letters::Unread { why: format!("The dead-letter queue could not be read: {error}").into(), failed: true },
+        Err(error) => {
+            Letters::Unread { why: format!("The dead-letter queue could not be read: {error}").into(), failed: true }
+        }
     }
 }
 

@@ -199,7 +199,8 @@ impl Series {
 
     /// Onto its day; what is on none of them is not shown.
     fn add(&mut self, day: Option<NaiveDate>, amount: Amount) {
-        let place = day.zip(self.days.first()).map(|(day, first)| day - *first).map(|since: TimeDelta| since.num_days());
+        let place =
+            day.zip(self.days.first()).map(|(day, first)| day - *first).map(|since: TimeDelta| since.num_days());
         let place = place.and_then(|days| usize::try_from(days).ok()).filter(|place| *place < self.days.len());
         if let Some(place) = place {
             self.snapshots[place] += amount.snapshots;

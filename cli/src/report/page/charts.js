@@ -54,7 +54,8 @@ const MOST_LABELLED = 10;
 
 /** A bar for each day, on a scale of round numbers. The figures are in the table below it. */
 function bars(title, days, values, words) {
-  const top = roundUp(Math.max(...values, 1));
+  const unit = words === size && Math.max(...values) >= 10_000 ? 1024 : 1;
+  const top = roundUp(Math.max(...values, 1) / unit) * unit;
   const most = values.indexOf(Math.max(...values));
   const isLabelled = days.length <= MOST_LABELLED;
   const columns = values.map((value, index) => {
@@ -71,10 +72,10 @@ function bars(title, days, values, words) {
     element("div", { class: isLabelled ? "ends each" : "ends", "aria-hidden": "true" }, (isLabelled ? days : [days[0], days.at(-1)]).map((day) => element("span", {}, dayAndMonth(day)))));
 }
 
-/** The next of 2, 4, 10, 20, 40, 100 …, so that half of it is a round number too. */
+/** The next of 2, 4, 6, 8, 10, 20, 40 …, so that half of it is a whole number too. */
 function roundUp(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [2, 4, 10, 20].map((step) => step * power).find((step) => step >= value);
+  const power = 10 ** Math.max(0, Math.floor(Math.log10(value)));
+  return [2, 4, 6, 8, 10].map((step) => step * power).find((step) => step >= value) ?? 20 * power;
 }
 
 function asTable(caption, heads, days, series) {

@@ -203,7 +203,7 @@ function groupCells(row, data) {
   const who = [row.of.label, row.of.account].filter(Boolean).join(", account ");
   const label = [
     element("span", { class: "twist", "aria-hidden": "true" }), foreign(row.of.label),
-    row.of.account ? element("small", {}, row.of.account) : null, element("small", { class: "leaves" }, number(row.leaves)),
+    row.of.account ? element("small", { class: "account" }, element("span", {}, row.of.account.slice(0, -4)), row.of.account.slice(-4)) : null, element("small", { class: "leaves" }, number(row.leaves)),
   ];
   return [
     element("div", { role: "rowheader", class: "name", "aria-colindex": 1, tabindex: "-1", "aria-label": `${who}, ${counted(row.leaves, "volume")}` }, label),

@@ -37,7 +37,13 @@ fn daily(volume: &str, ago: std::ops::Range<i64>) -> Vec<Snapshot> {
         let started = today - TimeDelta::days(ago);
         let due = (started + TimeDelta::days(7)).date_naive().to_string();
         let slot = Slot::at(started).to_string();
-        let tags = [(tag::POLICY, "daily"), (tag::RETAIN, "7d"), (tag::DELETE_ON, &due), (tag::SLOT, &slot), (tag::NAME, "db")];
+        let tags = [
+            (tag::POLICY, "daily"),
+            (tag::RETAIN, "7d"),
+            (tag::DELETE_ON, &due),
+            (tag::SLOT, &slot),
+            (tag::NAME, "db"),
+        ];
         Snapshot {
             id: format!("snap-{volume}-{ago}"),
             volume: volume.into(),
@@ -98,8 +104,13 @@ fn what_goes_next_is_on_the_day_on_which_its_rule_lets_it_go() {
     let found = found(&[], &[("vol-1", daily("vol-1", 0..9))], &["vol-1"]);
     assert_eq!(found.deletions.due, Amount { snapshots: 2, gib: 200 });
     assert_eq!(found.deletions.series.snapshots, [1; 7]);
-    let next: Vec<String> =
-        found.deletions.next.iter().take(3).map(|next| format!("{} {} {}", next.day, next.snapshot, next.name.as_str())).collect();
+    let next: Vec<String> = found
+        .deletions
+        .next
+        .iter()
+        .take(3)
+        .map(|next| format!("{} {} {}", next.day, next.snapshot, next.name.as_str()))
+        .collect();
     assert_eq!(next, ["2026-11-20 snap-vol-1-7 db", "2026-11-20 snap-vol-1-8 db", "2026-11-21 snap-vol-1-6 db"]);
 }
 
