@@ -25,6 +25,7 @@ fn screenshots() {
                 browser.scheme(scheme);
                 browser.size(width, 1000);
                 opened(&mut browser, data);
+                browser.js("document.querySelectorAll('details').forEach((one) => { one.open = document.querySelector('.leaf') !== null; })");
                 let file = folder.join(format!("{name}-{scheme}-{width}.png"));
                 fs::write(&file, picture(&mut browser, width)).unwrap();
                 eprintln!("{}", file.display());

@@ -17,7 +17,7 @@ function narrow() {
   const leaves = shown.reduce((sum, one) => sum + one.leaves, 0);
   setOpen(nodes, true, leaves <= MOST_OPEN ? Infinity : 1);
   filters.say(leaves, all);
-  grid.empty.textContent = shown.length > 0 ? "" : all === 0 ? "There is no volume to show." : "No volume is like that.";
+  grid.empty.textContent = shown.length > 0 ? "" : all === 0 ? "The policies select no volume." : "No volume is like that.";
   grid.changed();
 }
 
@@ -36,9 +36,13 @@ fill("coverage", ...coverage(data, (letter) => {
   document.getElementById("calendar").focus();
   document.getElementById("calendar").scrollIntoView();
 }));
-fill("filters", ...filters.elements({ open: () => openAll(true), close: () => openAll(false) }));
-fill("grid", ...grid.elements());
-fill("legend", legend(data));
+if (data.groups.length > 0) {
+  fill("filters", ...filters.elements({ open: () => openAll(true), close: () => openAll(false) }));
+  fill("grid", ...grid.elements());
+  fill("legend", legend(data));
+} else {
+  fill("grid", element("p", {}, "There is no volume to show."));
+}
 fill("letters", ...letters(data.letters));
 fill("retained", ...retained(data.retained));
 fill("deletions", ...deletions(data.deletions));
