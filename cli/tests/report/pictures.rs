@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use cli::report::data::Data;
 use serde_json::json;
 
 use crate::chromium::Browser;
@@ -20,6 +21,7 @@ fn screenshots() {
     let mut browser = Browser::start();
     let reports = [("nothing", nothing()), ("10", fleet(10)), ("500", fleet(500)), ("5000", fleet(5000))];
     for (name, data) in &reports {
+        fs::write(folder.join(format!("{name}-paper.png")), on_paper(&mut browser, data)).unwrap();
         for scheme in ["light", "dark"] {
             for width in [1400, 400] {
                 browser.scheme(scheme);
@@ -32,6 +34,18 @@ fn screenshots() {
             }
         }
     }
+}
+
+/// As it comes onto paper, in landscape.
+fn on_paper(browser: &mut Browser, data: &Data) -> Vec<u8> {
+    browser.size(1030, 1000);
+    browser.call("Emulation.setEmulatedMedia", json!({"media": "print"}));
+    opened(browser, data);
+    browser.js("dispatchEvent(new Event('beforeprint'))");
+    browser.settle();
+    let picture = picture(browser, 1030);
+    browser.call("Emulation.setEmulatedMedia", json!({"media": ""}));
+    picture
 }
 
 /// The whole page, however long.

@@ -105,7 +105,7 @@ class Grid {
     const cells = isGroup ? groupCells(row, this.data) : volumeCells(row, this.data);
     const made = element("div", {
       role: "row", class: `row level-${row.level} ${isGroup ? "group" : "leaf"}`, "aria-rowindex": row.index + 2, "aria-level": row.level,
-      "aria-posinset": row.place, "aria-setsize": row.of_, "aria-expanded": isGroup ? String(row.of.isOpen) : null, "data-index": row.index,
+      "aria-posinset": row.position, "aria-setsize": row.siblings, "aria-expanded": isGroup ? String(row.of.isOpen) : null, "data-index": row.index,
     }, cells);
     made.style.top = `${row.index * ROW}px`;
     return made;

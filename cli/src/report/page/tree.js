@@ -18,7 +18,7 @@ function tree(data) {
       const parents = { policy, policyIndex: index, place };
       const volumes = group.volumes.toSorted(byName).map((volume) => leaf(volume, parents));
       const grouped = volumes.length > MOST_UNGROUPED ? alike(volumes) : volumes;
-      return { ...node(place.region, 2, grouped, place.error), account: place.account };
+      return { ...node(place.region, 2, grouped, volumes.length === 0 ? place.error : null), account: place.account };
     });
     children.sort((one, other) => collator.compare(one.label, other.label) || collator.compare(one.account, other.account));
     return node(policy.name, 1, children);
@@ -89,7 +89,7 @@ function kind(letter) {
 /** The rows that are in sight: every node whose parents are open. */
 function rows(narrow, level = 1, parent = null, found = []) {
   narrow.forEach((one, index) => {
-    const row = { ...one, level, parent, place: index + 1, of_: narrow.length, index: found.length };
+    const row = { ...one, level, parent, position: index + 1, siblings: narrow.length, index: found.length };
     found.push(row);
     if (one.children && one.of.isOpen) rows(one.children, level + 1, row, found);
   });
