@@ -1,4 +1,4 @@
-//! Debian's Chromium, driven over a pipe by the DevTools protocol: no driver, no server, no port.
+//! Debian's Chromium, driven over a pipe by the `DevTools` protocol: no driver, no server, no port.
 //! <https://chromedevtools.github.io/devtools-protocol/>
 
 use std::fs::{self, File, OpenOptions};
@@ -162,7 +162,7 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", features);
     }
 
-    /// One of DevTools' methods. Answers that are events are kept.
+    /// One of the methods of `DevTools`. Answers that are events are kept.
     pub fn call(&mut self, method: &str, params: Value) -> Value {
         self.next += 1;
         let mut message = json!({"id": self.next, "method": method, "params": params});

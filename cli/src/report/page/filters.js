@@ -4,7 +4,7 @@ class Filters {
   constructor(data, changed) {
     this.changed = changed;
     const distinct = (of) => [...new Set(data.places.map(of))].sort().map((value) => [value, value]);
-    this.search = element("input", { type: "search", id: "search", placeholder: "Name, volume or instance", autocomplete: "off", spellcheck: "false", oninput: () => this.typed() });
+    this.search = element("input", { type: "search", id: "search", placeholder: "Name or id", autocomplete: "off", spellcheck: "false", oninput: () => this.typed() });
     this.policy = this.choice("All policies", data.policies.map((policy, index) => [String(index), policy.name]));
     this.account = this.choice("All accounts", distinct((place) => place.account));
     this.region = this.choice("All Regions", distinct((place) => place.region));

@@ -31,11 +31,14 @@ function name(letter) {
 
 function legend({ zone }) {
   const entry = ([letter, { word, means }]) => element("div", {}, element("dt", {}, swatch(letter), word), element("dd", {}, means));
-  return element("details", { class: "legend" },
+  const details = element("details", { class: "legend" },
     element("summary", {}, "What the marks mean, and what EC2 cannot tell"),
     element("dl", {}, Object.entries(VERDICTS).map(entry)),
     element("p", {}, "In the row of a group, a number says how many of its volumes were uncovered at the end of that day: stale, never or failed. ",
       `A day ends at midnight in ${zone}; today is as of now.`),
     element("p", {}, "EC2 has no history. A day is judged by the snapshots that are still there; where none is, it is called stale or never only if one of that day would still be kept by the ",
       "rules that the volume's snapshots bear. What was selected is what is selected today: EC2 does not say which tags a volume or an instance had then."));
+  // On paper nobody can open it.
+  addEventListener("beforeprint", () => { details.open = true; });
+  return details;
 }
