@@ -141,10 +141,11 @@ impl Lanes {
     }
 }
 
-/// The default lane: 90 % of what EC2's bucket refills, and five attempts.
+/// The default lane: nearly what EC2's bucket refills, so that a bucket that nobody else takes from does not run dry; and
+/// five attempts.
 impl Default for Lanes {
     fn default() -> Self {
-        Self { create_rate: 4.5, delete_rate: 4.5, patience: Patience::with_attempts(5) }
+        Self { create_rate: 4.9, delete_rate: 4.9, patience: Patience::with_attempts(5) }
     }
 }
 
@@ -281,7 +282,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_contract() {
         let lanes = worker("", None).unwrap().lanes;
-        assert_eq!((lanes.create_rate, lanes.delete_rate, lanes.patience.max_attempts), (4.5, 4.5, 5));
+        assert_eq!((lanes.create_rate, lanes.delete_rate, lanes.patience.max_attempts), (4.9, 4.9, 5));
         let lanes = worker("SNAPKEEP_CREATE_RATE", Some("12.5")).unwrap().lanes;
         assert_eq!(lanes.create_rate, 12.5);
         assert_eq!(worker("", None).unwrap().metrics, None, "metrics cost: nobody gets them who did not ask");
