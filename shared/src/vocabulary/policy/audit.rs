@@ -117,13 +117,12 @@ mod tests {
         check_refused(json!({"rpo": "-1h"}), "rpo", "`26h`");
         check_refused(json!({"unselected": "no"}), "unselected", "true or false");
         check_refused(json!({"cap": {}}), "cap", "rpo, unselected");
-        check_refused(json!({"action": "proof"}), "action", "\"audit\"");
         check_refused(json!({"action": "snapshot", "rpo": "26h"}), "rpo", "not a known field");
     }
 
     #[test]
     fn a_policy_that_audits_is_none_that_takes_snapshots() {
-        let event = json!({"action": "audit", "policy": "daily", "select": {"tags": {}}, "retain": "7d"});
+        let event = json!({"action": "audit", "policy": "daily", "select": {"tags": {}}, "retain": "7d", "rpo": "26h"});
         let problem = Policy::parse(&event, DateTime::UNIX_EPOCH).unwrap_err();
         assert!(problem.to_string().contains("snapkeep coverage"), "{problem}");
     }

@@ -278,7 +278,7 @@ mod tests {
         check(json!("daily"), "policy", "JSON object");
         check(json!({}), "action", "is missing; allowed: \"snapshot\"");
         check(with("action", json!("backup")), "action", "is \"backup\"; allowed: \"snapshot\"");
-        check(with("action", json!("audit")), "action", "not built yet");
+        check(with("action", json!("audit")), "rpo", "is missing; allowed: minutes");
         check(with("action", json!(1)), "action", "is 1;");
         check(with("polcy", json!("daily")), "polcy", "allowed: action, policy");
         check(with("policy", json!("")), "policy", "1 to 127");
