@@ -67,7 +67,9 @@ fn like(source: &Shape, least: u32, notes: &mut Vec<String>) -> Shape {
 fn tags(id: &RestoreId, snapshot: &Snapshot, source: Option<&VolumeDetails>) -> (Vec<(String, String)>, Vec<String>) {
     let mut tags = own_tags(id, snapshot);
     let copied: &Tags = source.map_or(&snapshot.tags, |source| &source.volume.tags);
-    let name = copied.get(tag::NAME).cloned().unwrap_or_else(|| format!("restored from {}", snapshot.id));
+    // A volume without a name is known by its instance's, which its snapshots bear.
+    let name = copied.get(tag::NAME).or_else(|| snapshot.tags.get(tag::NAME)).cloned();
+    let name = name.unwrap_or_else(|| format!("restored from {}", snapshot.id));
     tags.push((tag::NAME.into(), name));
     let mut dropped = Vec::new();
     for (key, value) in copied.iter().filter(|(key, _)| !is_reserved(key) && *key != tag::NAME) {
