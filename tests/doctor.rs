@@ -53,7 +53,7 @@ fn policy(name: &str, key: &str, retain: &str) -> Value {
 async fn doctor(ec2: &str, policies: &[(String, &str)], more: &[&str]) -> Said {
     let mut words = vec!["doctor"];
     for (file, schedule) in policies {
-        words.extend(["--file", file, "--schedule", schedule]);
+        words.extend(["--file", file.as_str(), "--schedule", *schedule]);
     }
     words.extend(more);
     snapkeep_words(ec2, &words, "", &[]).await
@@ -133,7 +133,7 @@ async fn what_is_wrong_once_is_found_once() {
     let text = doctor(&server.url, &policies, &[]).await;
     for words in [
         "1 instance with Backup=True, and daily selects Backup=true",
-        "1 instance with Retention=\"7 days\", which is no rule",
+        "1 instance with Retention=7 days, which is no rule",
         "gold selects nothing: no instance with a volume has Gold=true",
         "ec2:DeleteSnapshot is not allowed",
         "2027-03-28 02:30: clocks in Europe/Zurich are set forward",

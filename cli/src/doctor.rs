@@ -71,7 +71,7 @@ pub(crate) struct Options {
 
 /// What the checks look at.
 #[derive(Debug, Clone, Copy)]
-struct Looked<'a> {
+pub(crate) struct Looked<'a> {
     sources: &'a [Source],
     seen: &'a [Seen],
     /// `CreateSnapshot` calls per second in each lane.
@@ -93,6 +93,7 @@ impl Options {
         let mut diagnosis = Diagnosis::default();
         if let Some(group) = self.stack.as_ref().or(self.schedule_group.as_ref()) {
             match aws.schedule_group(group).schedules().await {
+                Ok(deployed) if deployed.is_empty() => diagnosis.findings.push(schedules::none(group)),
                 Ok(deployed) => sources.extend(deployed.iter().map(|one| Source::of_schedule(group, one, now))),
                 Err(error) if sources.is_empty() => return Err(Error::Failed(plain(&error.to_string()))),
                 Err(error) => diagnosis.unseen.push(plain(&error.to_string())),
@@ -175,7 +176,7 @@ fn diagnose(diagnosis: &mut Diagnosis, looked: &Looked<'_>, found: &Found) {
         quota::check(looked),
         encryption::check(looked.seen),
     ];
-    diagnosis.findings = families.concat();
+    diagnosis.findings.extend(families.concat());
     diagnosis.findings.sort_by_key(|finding| finding.severity);
 }
 

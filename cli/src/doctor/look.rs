@@ -111,11 +111,11 @@ async fn ask(ec2: &Ec2, seen: &mut Seen) {
     let job = seen.policies.values().find_map(|selected| selected.job.clone());
     if let Some(job) = job {
         let answer = ec2.may_create(&job.volume, snapshot_tags(&job)).await;
-        seen.asked.push(Asked { action: "ec2:CreateSnapshot, ec2:CreateTags", about: job.volume, answer });
+        seen.asked.push(Asked { action: "ec2:CreateSnapshot, ec2:CreateTags", answer });
     }
     if let Some(snapshot) = seen.snapshots.deletable.clone() {
         let answer = ec2.may_delete(&snapshot).await;
-        seen.asked.push(Asked { action: "ec2:DeleteSnapshot", about: snapshot, answer });
+        seen.asked.push(Asked { action: "ec2:DeleteSnapshot", answer });
     }
 }
 

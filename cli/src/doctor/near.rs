@@ -42,10 +42,10 @@ impl Meant {
             for TagMatch(tags) in [&selection.tags, &selection.exclude_tags] {
                 for (key, values) in tags {
                     let known = meant.entry(key.clone()).or_insert_with(|| Some(Vec::new()));
-                    match (values.is_empty(), known.as_mut()) {
-                        (true, _) => *known = None,
-                        (false, Some(known)) => known.extend(values.iter().cloned()),
-                        (false, None) => {}
+                    if values.is_empty() {
+                        *known = None;
+                    } else if let Some(known) = known {
+                        known.extend(values.iter().cloned());
                     }
                 }
             }

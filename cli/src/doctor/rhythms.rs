@@ -1,9 +1,9 @@
 //! Rules that do not fit the rhythm in which backups come.
 
-use chrono::TimeDelta;
-use shared::rules::schedule::Rhythm;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use shared::rules::schedule::{Rhythm, fires};
 use shared::vocabulary::policy::{Policy, Retention};
-use shared::vocabulary::retain::{Age, Period, RetainRule, Unit};
+use shared::vocabulary::retain::{Period, RetainRule};
 
 use super::Looked;
 use super::finding::{Finding, Severity};
@@ -11,13 +11,17 @@ use super::source::Source;
 use super::words::{counted, span};
 use crate::table::plain;
 
+/// A year's fires, or so many of them, show how far apart they are.
+const AHEAD: TimeDelta = TimeDelta::days(400);
+const MOST_FIRES: usize = 1000;
+
 /// All of them.
 pub(crate) fn check(looked: &Looked<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, source) in looked.sources.iter().enumerate() {
         let (Some(policy), Some(rhythm)) = (source.policy(), source.rhythm(looked.now)) else { continue };
         if let Retention::Rule(rule) = &policy.retain {
-            findings.extend(too_short(source, policy, rule, rhythm));
+            findings.extend(too_short(source, policy, rule, looked.now));
             findings.extend(too_fine(source, policy, rule, rhythm));
         }
         findings.extend(rpo(looked, policy, rhythm));
@@ -52,25 +56,24 @@ fn rpo(looked: &Looked<'_>, policy: &Policy, rhythm: Rhythm) -> Vec<Finding> {
     findings.collect()
 }
 
-/// A snapshot that is due before the next one comes.
-fn too_short(source: &Source, policy: &Policy, rule: &RetainRule, rhythm: Rhythm) -> Option<Finding> {
-    let RetainRule::Age(age) = rule else { return None };
-    let kept = at_least(*age);
-    (kept < rhythm.longest).then(|| {
-        finding(
-            Severity::Warning,
-            source,
-            format!(
-                "{} keeps for {rule}, and up to {} pass between two backups",
-                plain(&policy.name),
-                span(rhythm.longest)
-            ),
-            "Each snapshot is due before there is a newer one. The last stays all the same, and every prune says that \
-             backups have stopped."
-                .into(),
-            format!("\"retain\": \"{}d\" or longer, or a schedule that comes more often", 2 * days(rhythm.longest)),
-        )
-    })
+/// A snapshot whose day has passed before the next one comes.
+fn too_short(source: &Source, policy: &Policy, rule: &RetainRule, now: DateTime<Utc>) -> Option<Finding> {
+    let (RetainRule::Age(age), Some(schedule)) = (rule, &source.schedule) else { return None };
+    let days =
+        fires(schedule, now, now + AHEAD).take(MOST_FIRES).map(|at| at.with_timezone(&policy.time_zone).date_naive());
+    let days: Vec<NaiveDate> = days.collect();
+    let too_long = days.windows(2).filter(|pair| age.after(pair[0]).is_some_and(|due| due < pair[1]));
+    let longest = too_long.map(|pair| (pair[1] - pair[0]).num_days()).max()?;
+    let between = span(TimeDelta::days(longest));
+    Some(finding(
+        Severity::Warning,
+        source,
+        format!("{} keeps for {rule}, and up to {between} pass between two backups", plain(&policy.name)),
+        "Each snapshot is due before there is a newer one. The last stays all the same, and every prune says that backups \
+         have stopped."
+            .into(),
+        format!("\"retain\": \"{}d\" or longer, or a schedule that comes more often", 2 * longest),
+    ))
 }
 
 /// Periods of which not each has a backup: of each of the last n that have one.
@@ -137,17 +140,6 @@ fn lane(looked: &Looked<'_>, index: usize, policy: &Policy, rhythm: Rhythm) -> O
     })
 }
 
-/// How long an age is at the least: a month may have 28 days.
-fn at_least(age: Age) -> TimeDelta {
-    let days = match age.unit {
-        Unit::Day => 1,
-        Unit::Week => 7,
-        Unit::Month => 28,
-        Unit::Year => 365,
-    };
-    TimeDelta::days(days * i64::from(age.length))
-}
-
 /// The longest that a period may be.
 pub(crate) fn length(period: Period) -> TimeDelta {
     match period {
@@ -158,9 +150,4 @@ pub(crate) fn length(period: Period) -> TimeDelta {
         Period::Quarterly => TimeDelta::days(92),
         Period::Yearly => TimeDelta::days(366),
     }
-}
-
-/// Whole days, rounded up.
-fn days(time: TimeDelta) -> i64 {
-    (time.num_minutes() + 24 * 60 - 1) / (24 * 60)
 }

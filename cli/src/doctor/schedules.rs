@@ -8,6 +8,7 @@ use super::Looked;
 use super::finding::{Finding, Severity};
 use super::source::Source;
 use super::words::span;
+use crate::table::plain;
 
 /// What EventBridge Scheduler fills the slot in for.
 const SLOT: &str = "<aws.scheduler.scheduled-time>";
@@ -21,13 +22,25 @@ pub(crate) fn check(looked: &Looked<'_>) -> Vec<Finding> {
     looked.sources.iter().flat_map(|source| of_source(source, looked.now)).collect()
 }
 
+/// A group that nothing is scheduled in.
+pub(crate) fn none(group: &str) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        check: "schedules",
+        what: format!("the group {} has no schedules", plain(group)),
+        at: format!("schedule group {}", plain(group)),
+        why: "No policy is deployed beside the stack, so that nothing is planned.".into(),
+        advice: "deploy infra/policy.yaml, once for each policy (infra/README.md)".into(),
+    }
+}
+
 fn of_source(source: &Source, now: DateTime<Utc>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Err(problem) = &source.input {
         findings.push(Finding {
             severity: Severity::Error,
             check: "policies",
-            what: format!("the planner refuses this policy: {problem}"),
+            what: format!("the planner refuses this policy: {}", plain(&problem.to_string())),
             at: source.origin.clone(),
             why: "Each run of it fails, and nothing is backed up.".into(),
             advice: "mend the policy's stack, or: aws scheduler update-schedule".into(),
@@ -139,7 +152,7 @@ fn slot(source: &Source, now: DateTime<Utc>) -> Option<Finding> {
         ),
         Some(fixed) if source.rhythm(now).is_some() => (
             Severity::Error,
-            format!("its `scheduled_time` is always {}", crate::table::plain(fixed)),
+            format!("its `scheduled_time` is always {}", plain(fixed)),
             "All its runs are one slot: the first takes snapshots, and no other does.",
         ),
         Some(_) => return None,

@@ -67,7 +67,6 @@ pub(crate) struct Snapshots {
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub action: &'static str,
-    pub about: String,
     pub answer: Allowed,
 }
 
@@ -159,9 +158,9 @@ impl<'a> Look<'a> {
         self.selecting.entry(job.volume.clone()).or_default().push(source);
         if let Some(doubts) = job.instance.as_ref().and_then(|instance| self.doubtful.get_mut(instance)) {
             // Each instance once, however many volumes it has.
-            let (of_policy, others) = std::mem::take(doubts).into_iter().partition(|(of, _, _)| *of == source);
+            let (of_policy, others): (Vec<_>, Vec<_>) =
+                std::mem::take(doubts).into_iter().partition(|(of, _, _)| *of == source);
             *doubts = others;
-            let of_policy: Vec<_> = of_policy;
             for doubt in of_policy {
                 self.seen.unread.entry(doubt).or_default().add(job.instance.as_deref().unwrap_or_default());
             }
@@ -211,7 +210,7 @@ impl Seen {
 fn doubts(source: usize, policy: &Policy, instance: &Instance) -> Vec<(usize, String, String)> {
     let key = match &policy.retain {
         Retention::Rule(_) => tag::RETENTION,
-        Retention::CountInTag(key) => key,
+        Retention::CountInTag(key) => key.as_str(),
     };
     let is_unread = |(found, _): &(&String, &String)| match *found == key {
         true => retain_rule(policy, Some(instance)).1.is_some(),

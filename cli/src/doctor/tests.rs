@@ -58,6 +58,7 @@ fn a_rule_that_fits_its_schedule_is_not_told() {
     check_rhythm(policy("hourly=24 daily=7"), "cron(0 * * * ? *) Europe/Zurich", 100, &[]);
     check_rhythm(policy("daily=7 monthly=12"), "rate(1 day)", 100, &[]);
     check_rhythm(policy("7"), "cron(0 5 1 * ? *)", 100, &[]);
+    check_rhythm(policy("1m"), "cron(0 5 1 * ? *)", 100, &[]);
     check_rhythm(policy("forever"), "cron(0 5 ? * SUN *)", 100, &[]);
 }
 
@@ -65,7 +66,7 @@ fn a_rule_that_fits_its_schedule_is_not_told() {
 fn a_rule_that_does_not_fit_is_told_with_what_to_write() {
     check_rhythm(policy("1d"), "cron(0 5 ? * SUN *)", 1, &["keeps for 1d, and up to 7 days pass"]);
     check_rhythm(policy("2d"), "cron(0 5 ? * MON-FRI *)", 1, &["up to 3 days pass"]);
-    check_rhythm(policy("1m"), "cron(0 5 1 * ? *)", 1, &["up to 31 days pass"]);
+    check_rhythm(policy("4w"), "cron(0 5 1 * ? *)", 1, &["up to 31 days pass"]);
     check_rhythm(
         policy("hourly=24"),
         "cron(0 5 * * ? *)",

@@ -60,10 +60,12 @@ pub(crate) fn span(time: TimeDelta) -> String {
         0 => whole,
         rest => format!("{whole} {}", counted(rest, unit)),
     };
-    match () {
-        () if minutes < 120 && minutes != 60 => counted(minutes, "minute"),
-        () if hours < 48 || (hours % 24 != 0 && days < 4) => with_rest(counted(hours, "hour"), minutes % 60, "minute"),
-        () => with_rest(counted(days, "day"), hours % 24, "hour"),
+    if minutes < 120 && minutes != 60 {
+        counted(minutes, "minute")
+    } else if hours < 48 || (hours % 24 != 0 && days < 4) {
+        with_rest(counted(hours, "hour"), minutes % 60, "minute")
+    } else {
+        with_rest(counted(days, "day"), hours % 24, "hour")
     }
 }
 

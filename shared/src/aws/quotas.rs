@@ -28,12 +28,12 @@ impl Quotas {
 
     /// How many snapshots the account may have in the Region; `None` where AWS does not say.
     /// <https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_GetServiceQuota.html>
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, in AWS's model a double")]
     pub async fn snapshots_per_region(&self) -> Result<Option<usize>, ApiError> {
         let request = self.client.get_service_quota().service_code(EBS).quota_code(SNAPSHOTS_PER_REGION);
         let operation = format!("ask for the quota of snapshots in {}", self.region);
         let answer = request.send().await.map_err(|error| api_error(&operation, error))?;
         let value = answer.quota.and_then(|quota| quota.value).unwrap_or_default();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, in AWS's model a double")]
         Ok((1.0..=1e12).contains(&value).then_some(value as usize))
     }
 }

@@ -163,8 +163,8 @@ fn midnight(day: NaiveDate) -> NaiveDateTime {
 /// The times on the wall from `from` on, in order.
 fn local_fires(cron: &Cron, from: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> + Clone + '_ {
     let in_reach = |day: &NaiveDate| day.year() <= i32::try_from(LAST_YEAR).unwrap_or(i32::MAX);
-    let days = from.date().iter_days().take_while(in_reach).filter(|day| falls_on(cron, *day));
-    let times = days.flat_map(|day| {
+    let days = from.date().iter_days().take_while(in_reach).filter(move |day| falls_on(cron, *day));
+    let times = days.flat_map(move |day| {
         let hours = cron.hours.iter();
         hours.flat_map(move |hour| cron.minutes.iter().filter_map(move |minute| day.and_hms_opt(*hour, *minute, 0)))
     });
