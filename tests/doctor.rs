@@ -133,7 +133,7 @@ async fn what_is_wrong_once_is_found_once() {
     let text = doctor(&server.url, &policies, &[]).await;
     for words in [
         "1 instance with Backup=True, and daily selects Backup=true",
-        "1 instance with Retention=\"7 days\", which is no rule",
+        "1 instance with Retention=7 days, which is no rule",
         "gold selects nothing: no instance with a volume has Gold=true",
         "ec2:DeleteSnapshot is not allowed",
         "2027-03-28 02:30: clocks in Europe/Zurich are set forward",

@@ -116,8 +116,9 @@ fn typo(looked: &Looked<'_>, near: &Near, sample: &Sample, places: &[String]) ->
         at: places.join(", "),
         why: format!("Not backed up by {name}: {}.", sample.names()),
         advice: format!(
-            "aws ec2 create-tags --region {region} --resources {first} --tags {}",
-            word(&format!("Key={wanted_key},Value={wanted_value}"))
+            "aws ec2 create-tags --region {region} --resources {first} --tags Key={},Value={}",
+            word(wanted_key),
+            word(wanted_value)
         ),
     }
 }
@@ -156,8 +157,8 @@ fn unread(looked: &Looked<'_>) -> Vec<Finding> {
             at: places.join(", "),
             why: format!("{name} reads it. {fate}: {}.", sample.names()),
             advice: format!(
-                "aws ec2 create-tags --region {region} --resources {first} --tags {}",
-                word(&format!("Key={},Value=7", keyword.unwrap_or(tag::RETENTION)))
+                "aws ec2 create-tags --region {region} --resources {first} --tags Key={},Value=7",
+                word(keyword.unwrap_or(tag::RETENTION))
             ),
         }
     });
