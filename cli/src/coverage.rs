@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::rules::coverage::Verdict;
 use shared::rules::stock::DEFAULT_QUOTA;
-use shared::vocabulary::policy::{Audit, Regions};
+use shared::vocabulary::policy::{Audit, Policy, Regions};
 use tokio::sync::mpsc;
 
 use crate::plan::default_regions;
@@ -137,15 +137,18 @@ pub(crate) fn audit_of(
     regions: Option<Regions>,
     now: DateTime<Utc>,
 ) -> Result<Audit, Error> {
+    let is_of_snapshots = event.get("action").is_none_or(|action| action == "snapshot");
     if let Some(fields) = event.as_object_mut() {
-        let is_of_snapshots = fields.get("action").is_none_or(|action| action == "snapshot");
-        if is_of_snapshots {
-            fields.insert("action".into(), json!("audit"));
-        }
-        fields.extend(rpo.map(|rpo| ("rpo".into(), json!(rpo))));
         regions.iter().for_each(|_| drop(fields.remove("regions")));
+        if let Some(rpo) = rpo {
+            is_of_snapshots.then(|| fields.insert("action".into(), json!("audit")));
+            fields.insert("rpo".into(), json!(rpo));
+        }
     }
-    let mut audit = Audit::parse(&event, now)?;
+    let mut audit = match is_of_snapshots && rpo.is_none() {
+        true => Audit::of(Policy::parse(&event, now)?),
+        false => Audit::parse(&event, now)?,
+    };
     audit.policy.regions = regions.or(audit.policy.regions);
     Ok(audit)
 }

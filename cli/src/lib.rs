@@ -2,9 +2,11 @@
 //!
 //! One file for each command; `in_process` is what stands in the place of SQS when no stack is deployed.
 
+mod ask;
 mod coverage;
 mod demo;
 mod dlq;
+mod doctor;
 pub mod exit;
 mod explain;
 mod in_process;
@@ -14,6 +16,7 @@ mod policy;
 mod progress;
 mod prune;
 pub mod report;
+mod restore;
 mod run;
 mod show;
 mod stop;
@@ -26,7 +29,8 @@ use clap::{Parser, Subcommand};
 
 /// EBS snapshots done right: every volume that a policy selects gets exactly one verdict.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part, 4 not covered or not known.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part, 4 not covered or not known, or
+/// `doctor` has found something.
 #[derive(Debug, Parser)]
 #[command(name = "snapkeep", version)]
 pub struct Options {
@@ -55,6 +59,10 @@ enum Command {
     Report(report::Options),
     /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
     Explain(explain::Options),
+    /// Get volumes back: of a volume, an instance or a snapshot; undo it; or try it with --drill.
+    Restore(restore::Options),
+    /// Look for what will bite: selectors, typos in tags, schedules, permissions, quotas. Changes nothing.
+    Doctor(doctor::Options),
     /// Look at dead letters: what failed for good, why, whether it is still needed; send it again, or drop it.
     Dlq(dlq::Options),
 }
@@ -89,6 +97,8 @@ impl Options {
             Command::Coverage(options) => options.run().await,
             Command::Report(options) => options.run().await,
             Command::Explain(options) => options.run().await,
+            Command::Restore(options) => options.run().await,
+            Command::Doctor(options) => options.run().await,
             Command::Dlq(options) => options.run().await,
             Command::Work(options) => options.run().await,
         };

@@ -6,6 +6,7 @@ mod attributes;
 mod aws_events;
 mod coverage;
 mod dead_letters;
+mod drill;
 mod dropped;
 mod lanes;
 mod look;
@@ -25,7 +26,7 @@ use shared::aws::sns::{Attribute, LARGEST_MESSAGE};
 use shared::vocabulary::job::Action;
 use shared::vocabulary::policy::Prune;
 use shared::vocabulary::report::{
-    Coverage, DeadLetter, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention, Unreadable,
+    Coverage, DeadLetter, Drill, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention, Unreadable,
 };
 
 use self::attributes::{Places, attributes};
@@ -92,6 +93,7 @@ fn policy_of(subject: &Subject) -> String {
         Subject::Report(Report::LaneResumed(resumed)) => resumed.policy.clone(),
         Subject::Report(Report::Resolved(resolved)) => resolved.policy.clone(),
         Subject::Report(Report::Dropped(dropped)) => dropped.policy.clone().unwrap_or_default(),
+        Subject::Report(Report::Drill(drill)) => drill.policy.clone(),
         Subject::Report(Report::Unreadable(_)) | Subject::Ebs(_) | Subject::Alarm(_) | Subject::Unreadable(_) => {
             String::new()
         }
@@ -111,6 +113,7 @@ struct Digest {
     resumed: Vec<LaneResumed>,
     resolved: Vec<Resolved>,
     dropped: Vec<Dropped>,
+    drills: Vec<Drill>,
     ebs: Vec<EbsFailure>,
     alarms: Vec<Alarm>,
     unreadable_jobs: Vec<Unreadable>,
@@ -130,6 +133,7 @@ impl Digest {
             Subject::Report(Report::LaneResumed(resumed)) => self.resumed.push(resumed),
             Subject::Report(Report::Resolved(resolved)) => self.resolved.push(resolved),
             Subject::Report(Report::Dropped(dropped)) => self.dropped.push(dropped),
+            Subject::Report(Report::Drill(drill)) => self.drills.push(drill),
             Subject::Report(Report::Unreadable(job)) => self.unreadable_jobs.push(job),
             Subject::Ebs(failure) => self.ebs.push(failure),
             Subject::Alarm(alarm) => self.alarms.push(alarm),
@@ -178,6 +182,7 @@ impl Digest {
             unreadable::jobs(&self.unreadable_jobs),
             unreadable::bodies(&self.unreadable),
             dropped::section(&self.dropped),
+            drill::section(&self.drills),
             resolved::section(&self.resolved),
             lanes::resumed(&self.resumed),
         ];

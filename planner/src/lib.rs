@@ -90,6 +90,7 @@ impl Planner {
                 return Err(self.failed("PolicyRefused", None, vec![problem], now).await);
             }
         };
+        emit(self.config.metrics.as_ref(), now, &summary.metrics(), &[("slot", json!(summary.slot))]);
         match summary.problems() {
             problems if problems.is_empty() => Ok(json!(summary)),
             problems => Err(self.failed("PlanIncomplete", Some(&summary), problems, now).await),

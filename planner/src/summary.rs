@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use shared::vocabulary::metric::Metric;
 use shared::vocabulary::slot::Slot;
 
 use crate::place::Place;
@@ -123,6 +124,13 @@ impl Summary {
             region.error.as_ref().map(|error| format!("account {}, {}: {error}", region.account, region.region))
         });
         self.errors.iter().cloned().chain(of_regions).collect()
+    }
+
+    /// What CloudWatch is told: two metrics for each policy.
+    pub(crate) fn metrics(&self) -> [Metric; 2] {
+        let failed = self.regions.iter().filter(|region| region.error.is_some()).count();
+        [("JobsPlanned", self.jobs), ("PlacesFailed", failed + self.errors.len())]
+            .map(|(name, count)| Metric::count(name, count).of("Policy", &self.policy))
     }
 
     pub(crate) fn add_unsent(&mut self, unsent: Vec<Unsent>) {

@@ -69,6 +69,30 @@ pub struct DeadLetters {
     pub by: String,
 }
 
+/// What `snapkeep restore --drill` needs to know.
+#[derive(Debug, Clone)]
+pub struct Drill {
+    /// `SNAPKEEP_REPORTS_QUEUE_URL`, where it is set: the standard queue that the notifier reads.
+    pub reports_queue_url: Option<String>,
+    /// `SNAPKEEP_METRICS_NAMESPACE`: CloudWatch's namespace for metrics. Left out, none are written.
+    pub metrics: Option<Namespace>,
+}
+
+impl Drill {
+    /// Reads the environment.
+    pub fn from_env() -> Result<Self, Problem> {
+        Self::read(&var)
+    }
+
+    fn read(var: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
+        const REPORTS: &str = "SNAPKEEP_REPORTS_QUEUE_URL";
+        Ok(Self {
+            reports_queue_url: var(REPORTS).map(|_| queue_url(var, REPORTS, false)).transpose()?,
+            metrics: metrics(var)?,
+        })
+    }
+}
+
 impl Planner {
     /// Reads the environment.
     pub fn from_env() -> Result<Self, Problem> {
@@ -296,6 +320,17 @@ mod tests {
         assert_eq!(config.dlq_url, "https://example.com/other.fifo");
         assert_eq!(DeadLetters::read(Some("other"), &env(&SET)).unwrap_err().field, "--queue-url");
         assert_eq!(DeadLetters::read(None, &env(&[])).unwrap_err().field, "SNAPKEEP_DLQ_URL");
+    }
+
+    #[test]
+    fn a_drill_tells_nobody_unless_it_is_told_whom() {
+        let drill = Drill::read(&env(&[])).unwrap();
+        assert_eq!((drill.reports_queue_url, drill.metrics), (None, None));
+        let drill = Drill::read(&env(&[QUEUES[2], ("SNAPKEEP_METRICS_NAMESPACE", "snapkeep/daily")])).unwrap();
+        assert_eq!(drill.reports_queue_url.as_deref(), Some(QUEUES[2].1));
+        assert!(drill.metrics.is_some());
+        let fifo = ("SNAPKEEP_REPORTS_QUEUE_URL", "https://example.com/reports.fifo");
+        assert_eq!(Drill::read(&|name| (name == fifo.0).then(|| fifo.1.into())).unwrap_err().field, fifo.0);
     }
 
     #[test]

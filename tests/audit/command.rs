@@ -144,7 +144,7 @@ async fn a_deployed_audit_mails_once_and_has_what_was_missed_taken() {
         let of_it = snapshots.iter().filter(|snapshot| *snapshot.volume == *volumes[1]);
         of_it.map(|snapshot| snapshot.tags[&text("snapkeep:slot")].to_string()).collect::<Vec<String>>()
     };
-    assert_eq!(made(&stack), [slot.clone()], "the same slot, and so the same job");
+    assert_eq!(made(&stack), [slot.as_str()], "the same slot, and so the same job");
     let again = stack.plan(&audit).await.unwrap();
     assert_eq!(again["jobs"], json!(0), "{again}");
     stack.settle().await;

@@ -6,10 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::StreamExt;
 use notifier::digest::{Alert, News, Subject, alerts};
 use planner::audit::{Coverage, Meter, Reading, Row, Wanted, audit};
 use planner::plan::plan;
@@ -18,7 +16,7 @@ use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config;
 use shared::rules::fate::Patience;
-use shared::vocabulary::job::{Job, Lane};
+use shared::vocabulary::job::Job;
 use shared::vocabulary::policy::{Audit, Policy, Prune, Regions};
 use shared::vocabulary::report::Report;
 use simulator::faults::{Effect, Fault};
@@ -28,8 +26,8 @@ use simulator::server::Server;
 use simulator::world::{Settings, World};
 use tokio::sync::mpsc;
 use worker::lanes::{Lanes, Outcome, Step};
-use worker::{Clock, Stop};
 
+use crate::at_once::done_at_once;
 use crate::stack::ACCOUNT;
 
 const HOME: &str = "eu-central-1";
@@ -239,7 +237,7 @@ impl Month {
                     region.instances.remove(&instance, now);
                     volumes.iter().for_each(|volume| drop(region.volumes.remove(volume, now)));
                 });
-                volumes.iter().for_each(|volume| drop(self.volumes.remove(volume)));
+                self.volumes.retain(|volume, _| !volumes.contains(volume));
                 self.add_instance(OTHER);
             }
             _ => {}
@@ -320,30 +318,15 @@ impl Month {
         self.mails.push((day, mails[0].subject.clone()));
     }
 
-    /// Does all jobs, and those that fail again at once.
-    async fn work(&mut self, mut receiver: mpsc::Receiver<Job>, now: DateTime<Utc>) {
-        let mut jobs = Vec::new();
-        while let Ok(job) = receiver.try_recv() {
-            jobs.push(job);
-        }
-        while !jobs.is_empty() {
-            let mut lanes = BTreeMap::<Lane, Vec<Job>>::new();
-            jobs.drain(..).for_each(|job| lanes.entry(job.lane()).or_default().push(job));
-            for (lane, of_lane) in lanes {
-                let clock = Clock::start(now);
-                let stop = Stop::at(clock.after(Duration::from_secs(600)));
-                let steps: Vec<(Job, Step)> = self.lanes.perform(lane, None, of_lane, clock, stop).collect().await;
-                for (job, step) in steps {
-                    match step {
-                        Step::Finished(Outcome::Created(_)) => {
-                            let is_spoilt = self.spoilt.take_if(|volume| *volume == job.volume).is_some();
-                            self.begun.entry(job.volume).or_default().push((now, is_spoilt));
-                        }
-                        Step::Again(next) => jobs.push(*next),
-                        Step::Finished(_) | Step::Dead(_) | Step::Held(_) => {}
-                        step @ Step::HandedBack { .. } => panic!("{step:?}"),
-                    }
+    async fn work(&mut self, jobs: mpsc::Receiver<Job>, now: DateTime<Utc>) {
+        for (job, step) in done_at_once(&self.lanes, jobs, now).await {
+            match step {
+                Step::Finished(Outcome::Created(_)) => {
+                    let is_spoilt = self.spoilt.take_if(|volume| *volume == job.volume).is_some();
+                    self.begun.entry(job.volume).or_default().push((now, is_spoilt));
                 }
+                Step::Finished(_) | Step::Dead(_) | Step::Held(_) => {}
+                step => panic!("{step:?}"),
             }
         }
     }

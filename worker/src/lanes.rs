@@ -28,6 +28,7 @@ use self::create::Done;
 use self::prune::Scene;
 pub use self::prune::{Left, Pruned};
 use crate::clock::{Clock, Stop};
+use crate::figures::Counts;
 
 /// Works through lanes, each at its own pace.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub struct Lanes {
     paces: Mutex<HashMap<Lane, Pace>>,
     shown: Option<BTreeSet<String>>,
     deleted: Mutex<BTreeSet<String>>,
+    counts: Counts,
 }
 
 /// What becomes of a job after an attempt.
@@ -97,7 +99,7 @@ enum Sight {
 impl Lanes {
     /// Lanes that nobody has called in yet.
     pub fn new(aws: Arc<Aws>, config: config::Lanes) -> Self {
-        Self { aws, config, paces: Mutex::default(), shown: None, deleted: Mutex::default() }
+        Self { aws, config, paces: Mutex::default(), shown: None, deleted: Mutex::default(), counts: Counts::default() }
     }
 
     /// Lanes that delete none but these snapshots: those that a person has been shown.
@@ -129,7 +131,11 @@ impl Lanes {
                 () = turn.stop.reached() => return stream::iter(jobs).map(|job| (job, NOT_NOW)).boxed_local(),
             };
             let steps = match sight {
-                Ok(sight) => self.attempts(Arc::clone(&turn), sight, jobs).boxed_local(),
+                Ok(sight) => {
+                    let is_fresh = jobs.iter().all(|job| is_fresh(job, clock.now()));
+                    self.paced(&turn.lane, |pace, now| pace.begin_batch(now, is_fresh));
+                    self.attempts(Arc::clone(&turn), sight, jobs).boxed_local()
+                }
                 Err(error) => {
                     // Nothing was asked for any of them: no attempt is used up, whatever the error is.
                     turn.circuit(|circuit| circuit.break_with(&error));
@@ -146,6 +152,7 @@ impl Lanes {
         loop {
             match self.look(lane, role, jobs).await {
                 Err(error) if class(&error) == Class::Throttle => {
+                    self.counts.throttled();
                     warn!("throttled, {lane} waits: {error}");
                     sleep(LOOK_AGAIN.mul_f64(rand::random())).await;
                 }
@@ -213,6 +220,7 @@ impl Lanes {
         match &step {
             None => {
                 warn!(job.id, volume.id = job.volume, error.code, "throttled in {}, the lane slows down", turn.lane);
+                self.counts.throttled();
                 self.paced(&turn.lane, Pace::throttled);
             }
             Some(Step::Held(_)) => turn.circuit(|circuit| circuit.refused(error)),
@@ -224,6 +232,11 @@ impl Lanes {
     fn call_went_through(&self, turn: &Turn) {
         turn.circuit(Circuit::went_through);
         self.paced(&turn.lane, |pace, _| pace.went_through());
+    }
+
+    /// What EC2 has done and refused since this was last asked.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// The pace of a lane that was called in.
@@ -265,6 +278,12 @@ impl Lanes {
             Fate::DeadLetter => Some(Step::Dead(failed_job(job, job.attempt, error, now, None))),
         }
     }
+}
+
+/// Whether its run begins: then nobody has worked on its lane before. A job without a time was never on a queue.
+fn is_fresh(job: &Job, now: DateTime<Utc>) -> bool {
+    const JUST_NOW: TimeDelta = TimeDelta::seconds(15);
+    job.enqueued.is_none_or(|enqueued| now < enqueued + JUST_NOW)
 }
 
 /// The lane that a batch is of, how long it has, and what it has shown of its lane.

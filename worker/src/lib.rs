@@ -4,8 +4,10 @@
 //! does with the jobs in between, and what the operator's tool does without a queue.
 
 mod clock;
+mod figures;
 pub mod lanes;
 mod settle;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,19 +22,23 @@ use rand::seq::SliceRandom;
 use shared::aws::Aws;
 use shared::aws::sqs::Received;
 use shared::config;
+use shared::stdout::emit;
 use shared::vocabulary::job::{GIVE_UP_AFTER, Job, Lane};
+use shared::vocabulary::metric::Namespace;
 use shared::vocabulary::policy::Role;
 use shared::vocabulary::problem::Problem;
 
 pub use crate::clock::{Clock, Stop};
 use crate::lanes::{Lanes, Outcome, Step};
 use crate::settle::Settlement;
+use crate::verdict::Settled;
 
 /// The worker: the Lambda, or a process that polls the queue itself.
 #[derive(Debug)]
 pub struct Worker {
     lanes: Lanes,
     settlement: Settlement,
+    metrics: Option<Namespace>,
 }
 
 /// The id of a message.
@@ -55,7 +61,7 @@ impl Worker {
     /// A worker with these clients.
     pub fn new(aws: Aws, config: &config::Worker) -> Self {
         let settlement = Settlement::new(&aws, config);
-        Self { lanes: Lanes::new(Arc::new(aws), config.lanes), settlement }
+        Self { lanes: Lanes::new(Arc::new(aws), config.lanes), settlement, metrics: config.metrics.clone() }
     }
 
     /// The Lambda: works through a batch within `remaining`, and answers with the messages that must come again.
@@ -83,19 +89,22 @@ impl Worker {
     /// A message outside the lanes that comes again may be what a worker died with. It is taken up last and alone, when
     /// all others are settled and deleted, so that it takes nobody with it.
     pub async fn work(&self, batch: Vec<Received>, clock: Clock, stop: Stop) -> BTreeSet<MessageId> {
+        let (began, messages) = (clock.now(), batch.len());
         let (mut suspects, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_suspect);
         let handles = if suspects.is_empty() { Vec::new() } else { handles_of(&others) };
-        let mut unsettled = self.work_together(others, clock, &stop).await;
-        self.settlement.delete(&handles, &unsettled).await;
+        let mut settled = self.work_together(others, clock, &stop).await;
+        self.settlement.delete(&handles, &settled.unsettled).await;
         // In any order: of those that came with a deadly one, each is before it sooner or later.
         suspects.shuffle(&mut rand::rng());
         for suspect in suspects {
             let handles = handles_of(std::slice::from_ref(&suspect));
-            let left = self.work_together(vec![suspect], clock, &stop).await;
-            self.settlement.delete(&handles, &left).await;
-            unsettled.extend(left);
+            let alone = self.work_together(vec![suspect], clock, &stop).await;
+            self.settlement.delete(&handles, &alone.unsettled).await;
+            settled.add(alone);
         }
-        unsettled
+        let metrics = figures::metrics(&settled, self.lanes.counts(), clock.now() - began);
+        emit(self.metrics.as_ref(), clock.now(), &metrics, &figures::properties(messages, &settled));
+        settled.unsettled
     }
 
     /// The same for whoever has received the batch itself: what need not come again is deleted. Gives how many that were.
@@ -106,32 +115,32 @@ impl Worker {
         handles.iter().filter(|(id, _)| !unsettled.contains(id)).count()
     }
 
-    async fn work_together(&self, batch: Vec<Received>, clock: Clock, stop: &Stop) -> BTreeSet<MessageId> {
+    async fn work_together(&self, batch: Vec<Received>, clock: Clock, stop: &Stop) -> Settled {
         let now = clock.now();
-        let mut unsettled = BTreeSet::new();
+        let mut settled = Settled::default();
         let mut work = Work::default();
         for message in batch {
             // Before its body is read: whatever a worker died with must not hold up its lane.
             if self.settlement.was_let_go(&message, now).await {
-                unsettled.extend(self.settlement.leave_lane(&message).await.err());
+                settled.add(self.settlement.leave_lane(&message, &clock).await);
                 continue;
             }
             match Job::parse(&message.body) {
-                Err(problem) => unsettled.extend(self.settlement.unreadable(&message, &problem, now).await.err()),
+                Err(problem) => settled.add(self.settlement.unreadable(&message, &problem, &clock).await),
                 Ok(job) if job.not_before.is_some_and(|time| time > now) => {
-                    unsettled.insert(self.settlement.wait(&message, &job, now).await);
+                    settled.add(self.settlement.wait(&message, &job, &clock).await);
                 }
                 Ok(job) => work.add(taken_up(job, &message, now), message),
             }
         }
-        unsettled.extend(self.perform(work, clock, stop).await);
-        unsettled
+        settled.add(self.perform(work, clock, stop).await);
+        settled
     }
 
     /// Does the jobs, and settles each as soon as it is known what becomes of it.
-    async fn perform(&self, work: Work, clock: Clock, stop: &Stop) -> BTreeSet<MessageId> {
+    async fn perform(&self, work: Work, clock: Clock, stop: &Stop) -> Settled {
         let Work { groups, mut messages } = work;
-        let mut unsettled = BTreeSet::new();
+        let mut settled = Settled::default();
         let steps = groups
             .into_iter()
             .map(|((lane, role), jobs)| Box::pin(self.lanes.perform(lane, role, jobs, clock, stop.clone())));
@@ -152,14 +161,14 @@ impl Worker {
                         }
                     }
                 }
-                Some(not_settled) = settling.next() => unsettled.extend(not_settled),
+                Some(of_job) = settling.next() => settled.add(of_job),
                 else => break,
             }
         }
-        unsettled.extend(self.settlement.lanes(lanes, &clock).await);
+        settled.add(self.settlement.lanes(lanes, &clock).await);
         // There should be none. What nobody has spoken for must come again, not be acknowledged.
-        unsettled.extend(messages.into_values().flatten().map(|message| message.id));
-        unsettled
+        settled.unsettled.extend(messages.into_values().flatten().map(|message| message.id));
+        settled
     }
 }
 

@@ -3,6 +3,7 @@
 mod held;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 use std::sync::Mutex;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,14 +14,15 @@ use shared::rules::fate::{UNREADABLE, class};
 use shared::rules::hold::was_let_go;
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::class::Class;
-use shared::vocabulary::job::{Failure, Job, Lane};
+use shared::vocabulary::job::{Job, Lane};
 use shared::vocabulary::problem::{Problem, shortened};
 use shared::vocabulary::report::{self, DeadLetter, Report, Resolved, Unreadable};
 use tokio::sync::OnceCell;
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use crate::clock::Clock;
-use crate::lanes::{Outcome, Pruned, Step};
+use crate::lanes::{Outcome, Step};
+use crate::verdict::{After, Settled, Verdict, Word};
 use crate::{ALONE, Handle, MessageId, is_in_lane, is_of_a_lane};
 
 /// The queues that a worker settles with.
@@ -54,43 +56,44 @@ impl Settlement {
         }
     }
 
-    /// Settles the step of one job, and gives the messages that must come again. Of a message that came twice, the
-    /// first says what is written, so that two workers with the same message write the same.
-    pub async fn settle(&self, messages: Vec<Received>, job: Job, step: Step, clock: &Clock) -> Vec<MessageId> {
-        let Some(message) = messages.first() else { return Vec::new() };
-        let settled = match &step {
-            Step::Finished(outcome) => {
-                log_finished(&job, outcome, clock);
-                self.resolved(&job, outcome, clock).await
-            }
-            Step::Again(next) if is_waiting_alone(&job, next, message) => {
+    /// Settles the step of one job. Of a message that came twice, the first says what is written, so that two workers with
+    /// the same message write the same.
+    pub async fn settle(&self, messages: Vec<Received>, job: Job, step: Step, clock: &Clock) -> Settled {
+        let Some(message) = messages.first() else { return Settled::default() };
+        let verdict = Verdict::of(message, &job, &step);
+        let written = self.write_down(&messages, message, &job, &step, clock).await;
+        Settled::written(verdict, written, &messages, clock)
+    }
+
+    async fn write_down(
+        &self,
+        messages: &[Received],
+        message: &Received,
+        job: &Job,
+        step: &Step,
+        clock: &Clock,
+    ) -> Result<After, ApiError> {
+        match step {
+            Step::Finished(outcome) => self.resolved(job, outcome, clock).await?,
+            Step::Again(next) | Step::Held(next) if is_waiting_alone(job, next, message) => {
                 let left = job.give_up_at.map_or(TimeDelta::MAX, |deadline| deadline - clock.now());
-                return self.hide(&messages, lengthened(wait_of(next, clock), message.receives).min(left)).await;
+                return Ok(self.hide(messages, lengthened(wait_of(next, clock), message.receives).min(left)).await);
             }
-            Step::Again(next) | Step::Held(next) => self.again(next, message).await,
-            Step::Dead(dead) => self.dead(dead, message).await,
-            Step::HandedBack { deleted } if is_in_lane(message, &job) && job.sends < MOST_SENDS => {
-                self.later(&job, *deleted, job.lane().to_string(), message).await
+            Step::Again(next) | Step::Held(next) => self.again(next, message).await?,
+            Step::Dead(dead) => self.dead(dead, message).await?,
+            Step::HandedBack { deleted } if is_in_lane(message, job) && job.sends < MOST_SENDS => {
+                self.later(job, *deleted, job.lane().to_string(), message).await?;
             }
             Step::HandedBack { deleted } if message.receives >= MOST_RECEIVES => {
-                self.later(&job, *deleted, job.id.clone(), message).await
+                self.later(job, *deleted, job.id.clone(), message).await?;
             }
-            Step::HandedBack { .. } => {
-                return self.hide(&messages, lengthened(A_MOMENT, message.receives)).await;
-            }
-        };
-        match settled {
-            Ok(()) => Vec::new(),
-            Err(error) => {
-                error!(job.id, "the job comes again, because what became of it could not be written down: {error}");
-                messages.into_iter().map(|message| message.id).collect()
-            }
+            Step::HandedBack { .. } => return Ok(self.hide(messages, lengthened(A_MOMENT, message.receives)).await),
         }
+        Ok(After::Delete)
     }
 
     /// A message that cannot be read goes to the dead-letter queue as it is, with what is wrong with it.
-    pub async fn unreadable(&self, message: &Received, problem: &Problem, now: DateTime<Utc>) -> Result<(), MessageId> {
-        error!(sqs.message_id = message.id, "an unreadable message goes to the dead-letter queue: {problem}");
+    pub async fn unreadable(&self, message: &Received, problem: &Problem, clock: &Clock) -> Settled {
         let letter = Message {
             body: message.body.clone(),
             fifo: Some(Fifo { group: message.id.clone(), deduplication: message.id.clone() }),
@@ -100,35 +103,23 @@ impl Settlement {
             version: report::VERSION,
             message_id: message.id.clone(),
             problem: problem.to_string(),
-            at: now,
+            at: clock.now(),
         });
-        self.dead_letter(&letter, &report).await.map_err(|error| {
-            error!(sqs.message_id = message.id, "the message comes again: {error}");
-            message.id.clone()
-        })
+        let verdict = Verdict::unread(Word::Unreadable, message, problem.to_string());
+        let written = self.dead_letter(&letter, &report).await.map(|()| After::Delete);
+        Settled::written(verdict, written, slice::from_ref(message), clock)
     }
 
     /// A message whose time has not come stays in the queue, hidden until then.
-    pub async fn wait(&self, message: &Received, job: &Job, now: DateTime<Utc>) -> MessageId {
-        let wait = job.not_before.map_or(TimeDelta::zero(), |time| time - now);
-        self.hide(std::slice::from_ref(message), wait).await;
-        message.id.clone()
+    pub async fn wait(&self, message: &Received, job: &Job, clock: &Clock) -> Settled {
+        let wait = job.not_before.map_or(TimeDelta::zero(), |time| time - clock.now());
+        let hidden = self.hide(slice::from_ref(message), wait).await;
+        Settled::written(Verdict::waiting(message, job), Ok(hidden), slice::from_ref(message), clock)
     }
 
     /// Out of the lane, so that it holds nobody up: the same queue, a group of its own. Deduplicated by the message
     /// that it comes from, which is another one when a person redrives the job or a schedule plans it again.
     async fn again(&self, next: &Job, message: &Received) -> Result<(), ApiError> {
-        let failure = next.failure.as_ref();
-        let reason = failure.map(reason).unwrap_or_default();
-        warn!(
-            job.id = next.id,
-            policy.name = next.policy,
-            volume.id = next.volume,
-            region = next.region,
-            attempt = next.attempt,
-            "{} is tried again: {reason}",
-            next.place(),
-        );
         let fifo = Fifo { group: next.id.clone(), deduplication: format!("{}-again", message.id) };
         self.send(next, fifo).await
     }
@@ -136,7 +127,6 @@ impl Settlement {
     /// To the end of its lane, or of its own group, as a new message: were it only hidden, it would look like one that a
     /// worker died with, and use up its receives.
     async fn later(&self, job: &Job, deleted: usize, group: String, message: &Received) -> Result<(), ApiError> {
-        info!(job.id, volume.id = job.volume, "{} goes to the end of {group}, for lack of time", job.place());
         let fifo = Fifo { group, deduplication: format!("{}-later", message.id) };
         let most = job.most.map(|most| most.saturating_sub(deleted));
         self.send(&Job { most, ..job.clone() }, fifo).await
@@ -154,17 +144,6 @@ impl Settlement {
             let (code, message) = ("NoReason".into(), "the job says nothing about it".into());
             return Err(ApiError { operation, code, message, status: None, request_id: None });
         };
-        error!(
-            job.id = dead.id,
-            policy.name = dead.policy,
-            volume.id = dead.volume,
-            region = dead.region,
-            error.code = failure.code,
-            attempt = dead.attempt,
-            "{} goes to the dead-letter queue: {}",
-            dead.place(),
-            reason(failure),
-        );
         // As good as new for whoever redrives it, SQS's own redrive too; the history stays.
         let written = Job { told: true, give_up_at: None, sends: 0, ..dead.clone() };
         let letter = Message {
@@ -208,14 +187,12 @@ impl Settlement {
 
     /// Out of its lane as it is, unread: whatever it did to a worker, it does to itself alone from now on. After that
     /// SQS's redrive policy ends it.
-    pub async fn leave_lane(&self, message: &Received) -> Result<(), MessageId> {
-        warn!(sqs.message_id = message.id, receives = message.receives, "a message that was let go leaves its lane");
+    pub async fn leave_lane(&self, message: &Received, clock: &Clock) -> Settled {
         let fifo = Fifo { group: format!("{ALONE}{}", message.id), deduplication: format!("{}-alone", message.id) };
         let alone = Message { body: message.body.clone(), fifo: Some(fifo), attributes: Vec::new() };
-        self.jobs.send(&alone).await.map_err(|error| {
-            error!(sqs.message_id = message.id, "it stays in its lane for this time: {error}");
-            message.id.clone()
-        })
+        let verdict = Verdict::unread(Word::LeftItsLane, message, "a worker may have died with it".into());
+        let written = self.jobs.send(&alone).await.map(|()| After::Delete);
+        Settled::written(verdict, written, slice::from_ref(message), clock)
     }
 
     /// Deletes what is settled. What cannot be deleted comes again, and is found to be done; what was deleted before is no
@@ -236,13 +213,13 @@ impl Settlement {
     }
 
     /// Gives messages back to the queue for `wait`. Should that fail, they come when their visibility times out.
-    async fn hide(&self, messages: &[Received], wait: TimeDelta) -> Vec<MessageId> {
+    async fn hide(&self, messages: &[Received], wait: TimeDelta) -> After {
         for message in messages {
             if let Err(error) = self.jobs.hide(&message.receipt_handle, wait).await {
                 warn!(sqs.message_id = message.id, "the message comes later than it should: {error}");
             }
         }
-        messages.iter().map(|message| message.id.clone()).collect()
+        After::Keep
     }
 }
 
@@ -269,31 +246,4 @@ fn attributes(class: Class, code: &str, message: &str) -> Vec<(&'static str, Str
     let message = if message.is_empty() { "no message" } else { message };
     let class = ("ErrorClass", class.to_string());
     vec![class, ("ErrorCode", code.into()), ("ErrorMessage", sqs_text(&shortened(message, 1000)))]
-}
-
-fn reason(failure: &Failure) -> String {
-    format!("{}: {}", failure.code, shortened(&failure.message, 300))
-}
-
-fn log_finished(job: &Job, outcome: &Outcome, clock: &Clock) {
-    let (word, snapshot) = match outcome {
-        Outcome::Created(snapshot) => ("created", snapshot.as_str()),
-        Outcome::AlreadyThere(snapshot) => ("already there", snapshot.as_str()),
-        Outcome::VolumeGone => ("volume gone", "none"),
-        Outcome::Pruned(Pruned { deleted, left }) => return log_pruned(job, deleted.len(), left.len()),
-    };
-    info!(
-        job.id, policy.name = job.policy, policy.slot = %job.slot, account = job.account, region = job.region,
-        volume.id = job.volume, snapshot.id = snapshot, outcome = word, attempt = job.attempt,
-        age_seconds = (clock.now() - job.slot.time()).num_seconds(),
-        "{}: {word}, {snapshot}", job.place(),
-    );
-}
-
-fn log_pruned(job: &Job, deleted: usize, left: usize) {
-    info!(
-        job.id, policy.name = job.policy, policy.slot = %job.slot, account = job.account, region = job.region,
-        volume.id = job.volume, outcome = "pruned", deleted, left, attempt = job.attempt,
-        "{}: pruned, {deleted} deleted, {left} left", job.place(),
-    );
 }

@@ -66,6 +66,10 @@ fn place(subject: &Subject) -> Option<(&str, &str)> {
         Subject::Ebs(EbsFailure { account, region, .. }) | Subject::Alarm(Alarm { account, region, .. }) => {
             (account, region)
         }
+        Subject::Report(Report::Drill(drill)) => {
+            let failure = drill.failed.first()?;
+            (&failure.account, &failure.region)
+        }
         Subject::Report(Report::Planning(_) | Report::Coverage(_) | Report::Dropped(_) | Report::Unreadable(_))
         | Subject::Unreadable(_) => return None,
     })

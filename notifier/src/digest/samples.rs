@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::vocabulary::class::Class;
 use shared::vocabulary::job::{Action, Failure};
 use shared::vocabulary::report::{
-    Coverage, DeadLetter, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention, Uncovered, Unreadable,
+    Coverage, DeadLetter, Drill, DrillFailure, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention,
+    Uncovered, Unreadable,
 };
 use shared::vocabulary::slot::Slot;
 
@@ -185,6 +186,25 @@ pub(super) fn alarm(name: &str, state: AlarmState, minutes: i64) -> Alarm {
     }
 }
 
+pub(super) fn drill() -> Drill {
+    let failed = DrillFailure {
+        account: "123456789012".into(),
+        region: "eu-central-1".into(),
+        snapshot: "snap-00000000000000001".into(),
+        volume: "vol-00000000000000001".into(),
+        reason: "vol-00000000000000009 ended in error".into(),
+    };
+    Drill {
+        version: 1,
+        policy: "daily".into(),
+        drill: "r-3f2a9c07be51".into(),
+        seed: "2026-11-20".into(),
+        succeeded: 2,
+        failed: vec![failed],
+        at: at(35),
+    }
+}
+
 /// All the kinds of reports, and each of AWS's.
 pub(super) fn all() -> Vec<Subject> {
     let mut prune = letter("daily", 2, "SnapshotLimitExceeded", "too many");
@@ -196,6 +216,7 @@ pub(super) fn all() -> Vec<Subject> {
         Report::LaneResumed(resumed()),
         Report::Resolved(resolved(1)),
         Report::Dropped(dropped()),
+        Report::Drill(drill()),
         Report::Retention(retention()),
         Report::Coverage(coverage()),
         Report::Planning(planning()),

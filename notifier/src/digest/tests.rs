@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::samples::{
-    alarm, all, at, coverage, dead, dropped, ebs, held, letter, news, planning, resolved, resumed, retention,
+    alarm, all, at, coverage, dead, drill, dropped, ebs, held, letter, news, planning, resolved, resumed, retention,
     unreadable,
 };
 use super::*;
@@ -178,6 +178,35 @@ fn dead_letters_that_a_person_has_dropped_are_told_with_reason_and_name() {
       job 00000000000000000008
       job 00000000000000000009
       and 2 more
+    "#);
+}
+
+#[test]
+fn a_drill_that_went_well_is_one_line_and_resolves_nothing() {
+    let alert = report(Report::Drill(Drill { failed: Vec::new(), ..drill() }));
+    let expected = ("snapkeep daily: drill: 2 snapshots restored and deleted again", Severity::Info);
+    assert_eq!((alert.subject.as_str(), alert.severity), expected);
+    assert_eq!(
+        alert.text,
+        "Drill r-3f2a9c07be51 at 2026-11-20 02:35:07 UTC, seed 2026-11-20: 2 of 2 snapshots became volumes.\n"
+    );
+}
+
+#[test]
+fn a_drill_that_failed_names_snapshot_volume_and_reason_and_what_to_type() {
+    let alert = report(Report::Drill(drill()));
+    let expected = ("snapkeep daily: drill: 1 of 3 snapshots could not be restored", Severity::Error);
+    assert_eq!((alert.subject.as_str(), alert.severity), expected);
+    insta::assert_snapshot!(alert.text, @r#"
+    Drill r-3f2a9c07be51 at 2026-11-20 02:35:07 UTC, seed 2026-11-20: 2 of 3 snapshots became volumes.
+
+    These did not, so that nothing can be restored from them as it is now:
+
+      snap-00000000000000001 of vol-00000000000000001, eu-central-1, account 123456789012: vol-00000000000000009 ended in error
+
+      Look: aws ec2 describe-snapshots --region eu-central-1 --snapshot-ids snap-00000000000000001
+      Try it by hand: snapkeep restore snap-00000000000000001 --regions eu-central-1
+      What else there is of it: snapkeep explain vol-00000000000000001 --regions eu-central-1
     "#);
 }
 
@@ -462,7 +491,42 @@ fn an_audit_says_what_is_not_covered_and_what_nobody_knows() {
             Severity::Error
         )
     );
-    insta::assert_snapshot!(alert.text, @"");
+    insta::assert_snapshot!(alert.text, @r#"
+    Audit of daily, 2026-11-20T06:00:00Z: 468 of 528 volumes can be restored to within 26h.
+
+    Of these places nothing is known. They could not be read to the end, and half a list proves nothing:
+
+      account 123456789012, us-east-1: could not list volumes in us-east-1: RequestLimitExceeded
+
+    Not covered, 60 volumes:
+
+      failed  vol-00000000000000001 (db) of i-0123456789abcdef0 in eu-central-1, account 123456789012: the snapshot of 4h ago ended in error: The key is disabled [2026-11-20 02:00:07 UTC]
+      never   vol-00000000000000002 (db) of i-0123456789abcdef0 in eu-central-1, account 123456789012: there is no backup
+      stale   vol-00000000000000003 (db) of i-0123456789abcdef0 in eu-central-1, account 123456789012: the newest backup is 28h old [2026-11-20 02:00:07 UTC]
+      and 57 more
+
+    Look at one of them: its snapshots, and which policies select it:
+      snapkeep explain VOLUME --regions eu-central-1
+    58 jobs were enqueued again. What fails once more is a dead letter:
+      snapkeep dlq list --policy daily
+
+    What the last run has missed could not all be enqueued again. The next audit tries once more:
+
+      account 123456789012, eu-central-1: 2 jobs were not enqueued: ServiceUnavailable
+
+    Snapshots that ended in error, or do not come to their end:
+
+      eu-central-1: vol-4: snap-4 has been pending since 2026-11-18 02:00 UTC
+
+    Volumes that no policy selects, so that nothing backs them up:
+
+      eu-central-1: vol-5 (scratch)
+      and 39 more
+      Tag them as a policy asks for; or, where no backup is wanted, with a tag of "exclude_tags".
+
+    See all of it, as it is now:
+      snapkeep coverage --file daily.json --rpo 26h
+    "#);
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub enum Report {
     Resolved(Resolved),
     /// A person has dropped dead letters.
     Dropped(Dropped),
+    /// A drill has tried to restore snapshots.
+    Drill(Drill),
 }
 
 /// A job that went to the dead-letter queue.
@@ -169,6 +171,41 @@ pub struct Dropped {
     pub jobs: Vec<String>,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+/// A drill: snapshots of one policy that were made into volumes, to see whether they can be, and deleted again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drill {
+    /// [`VERSION`].
+    pub version: u64,
+    /// The policy's name.
+    pub policy: String,
+    /// The drill's id.
+    pub drill: String,
+    /// What decided which snapshots were drawn.
+    pub seed: String,
+    /// Of how many snapshots the volume became available.
+    pub succeeded: usize,
+    /// The others.
+    #[serde(default)]
+    pub failed: Vec<DrillFailure>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A snapshot that did not become a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillFailure {
+    /// The account.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// `snap-…`
+    pub snapshot: String,
+    /// The volume that it was taken of.
+    pub volume: String,
+    /// What went wrong.
+    pub reason: String,
 }
 
 /// A message on the jobs queue that could not be read.

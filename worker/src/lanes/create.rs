@@ -40,6 +40,7 @@ impl Lanes {
             match done.ec2.create_snapshot(&job.volume, &description(job), snapshot_tags(job)).await {
                 Ok(snapshot) => {
                     self.call_went_through(turn);
+                    self.counts.created();
                     return Step::Finished(Outcome::Created(snapshot));
                 }
                 Err(error) => match self.call_failed(turn, job, &error) {

@@ -176,6 +176,7 @@ impl Lanes {
             };
             let Err(error) = scene.ec2.delete_snapshot(snapshot).await else {
                 self.call_went_through(turn);
+                self.counts.deleted();
                 self.note_deleted(snapshot);
                 info!(
                     job.id,

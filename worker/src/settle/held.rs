@@ -12,27 +12,29 @@ use shared::vocabulary::job::{Job, Lane};
 use shared::vocabulary::report::{LaneHeld, LaneResumed, Report};
 use tracing::{error, info, warn};
 
-use super::{Settlement, reason};
+use super::Settlement;
 use crate::clock::Clock;
 use crate::lanes::{LAST_TRY, Step};
-use crate::{Held, HeldLanes, MessageId, is_in_lane};
+use crate::verdict::{Settled, Verdict, reason};
+use crate::{Held, HeldLanes, is_in_lane};
 
 impl Settlement {
     /// The lanes that must wait, and those that go on.
-    pub async fn lanes(&self, lanes: HeldLanes, clock: &Clock) -> Vec<MessageId> {
+    pub async fn lanes(&self, lanes: HeldLanes, clock: &Clock) -> Settled {
         for (lane, (job, since)) in lanes.resumed.iter().filter(|(lane, _)| !lanes.held.contains_key(lane)) {
             self.resumed(lane, job, *since, clock.now()).await;
         }
-        let mut unsettled = Vec::new();
+        let mut settled = Settled::default();
         for (lane, jobs) in lanes.held {
-            unsettled.extend(self.held(&lane, jobs, clock).await);
+            settled.add(self.held(&lane, jobs, clock).await);
         }
-        unsettled
+        settled
     }
 
     /// The jobs of a lane that must wait. One report goes out, the first time; a message in the lane stays at its head,
     /// hidden, so that the lane is locked; the others wait under their own groups.
-    async fn held(&self, lane: &Lane, jobs: Vec<Held>, clock: &Clock) -> Vec<MessageId> {
+    async fn held(&self, lane: &Lane, jobs: Vec<Held>, clock: &Clock) -> Settled {
+        let mut settled = Settled::default();
         if let Some(Held { next, .. }) = jobs.first()
             && is_news(&jobs)
             && !self.has_told(lane, clock.now())
@@ -40,22 +42,29 @@ impl Settlement {
         {
             // They come again, are news again, and somebody is told then.
             error!("nobody was told that the lane {lane} is held: {error}");
-            return jobs.into_iter().flat_map(|held| held.messages).map(|message| message.id).collect();
+            for Held { messages, job, next } in jobs {
+                let Some(message) = messages.first() else { continue };
+                let step = Step::Held(next);
+                let verdict = Verdict::of(message, &job, &step);
+                settled.add(Settled::written(verdict, Err(error.clone()), &messages, clock));
+            }
+            return settled;
         }
         let visibility = self.visibility().await.unwrap_or(DEFAULT_VISIBILITY);
-        let mut unsettled = Vec::new();
         for Held { messages, job, next } in jobs {
             let Some(message) = messages.first() else { continue };
             let left = next.give_up_at.map_or(TimeDelta::MAX, |deadline| deadline - LAST_TRY - clock.now());
             let wait = hold(visibility, message.receives).min(left);
             if is_in_lane(message, &job) && !makes_room(message, &next) {
-                unsettled.extend(self.hide(&messages, wait).await);
+                let hidden = self.hide(&messages, wait).await;
+                let step = Step::Held(next);
+                settled.add(Settled::written(Verdict::of(message, &job, &step), Ok(hidden), &messages, clock));
             } else {
                 let next = Box::new(Job { not_before: Some(clock.now() + wait), ..*next });
-                unsettled.extend(self.settle(messages, job, Step::Again(next), clock).await);
+                settled.add(self.settle(messages, job, Step::Held(next), clock).await);
             }
         }
-        unsettled
+        settled
     }
 
     /// Whether this process has told of the lane not long ago.

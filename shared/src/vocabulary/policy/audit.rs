@@ -21,8 +21,9 @@ pub struct Audit {
 const RPO: &str = "minutes, hours or days such as `90m`, `26h`, `8d`; 30 minutes to 400 days";
 
 impl Audit {
-    /// Of a daily policy, a day and two hours for the run itself. A schedule does not tell its policy when it comes again;
-    /// for a rarer policy that does not say more, this is too short, and the audit is loud rather than silent.
+    /// Of a daily policy, a day and two hours for the run itself: for whoever only looks. A schedule that audits has to say
+    /// its RPO, for it takes what is missing. It does not know how often its policy runs, and a guess that is too short
+    /// would make daily snapshots of a weekly policy, which push the weekly ones out of a rule that counts.
     pub const DEFAULT_RPO: TimeDelta = TimeDelta::hours(26);
     /// Of a policy whose rule keeps hourly snapshots: two slots and the run itself.
     pub const DEFAULT_RPO_OF_HOURLY: TimeDelta = TimeDelta::minutes(150);
@@ -36,7 +37,7 @@ impl Audit {
         }
     }
 
-    /// The audit of a policy that takes snapshots, as everything else that it does not say.
+    /// The audit of a policy that takes snapshots, for whoever only looks.
     pub fn of(policy: Policy) -> Self {
         let rpo = if policy.keeps_hourly() { Self::DEFAULT_RPO_OF_HOURLY } else { Self::DEFAULT_RPO };
         Self { policy, rpo, tells_unselected: true }
@@ -44,6 +45,7 @@ impl Audit {
 
     pub(super) fn of_fields(mut fields: Fields, now: DateTime<Utc>) -> Result<Self, Problem> {
         let rpo = fields.span("rpo", TimeDelta::minutes(30)..=TimeDelta::days(400), RPO)?;
+        let rpo = rpo.ok_or_else(|| Problem::missing(&fields.path("rpo"), RPO));
         let tells_unselected = fields.flag("unselected")?;
         let policy = match fields.has("SnapshotKeyWord") {
             true => {
@@ -52,8 +54,8 @@ impl Audit {
             }
             false => Policy::of_policy(fields, now),
         };
-        let audit = Self::of(policy?);
-        Ok(Self { rpo: rpo.unwrap_or(audit.rpo), tells_unselected: tells_unselected.unwrap_or(true), ..audit })
+        // An unknown field or a wrong action is the better thing to say of what has no RPO.
+        Ok(Self { policy: policy?, rpo: rpo?, tells_unselected: tells_unselected.unwrap_or(true) })
     }
 }
 
@@ -63,7 +65,8 @@ mod tests {
     use serde_json::json;
 
     fn read(changes: Value) -> Result<Audit, Problem> {
-        let mut event = json!({"action": "audit", "policy": "daily", "select": {"tags": {}}, "retain": "7d"});
+        let mut event =
+            json!({"action": "audit", "policy": "daily", "select": {"tags": {}}, "retain": "7d", "rpo": "26h"});
         event.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         Audit::parse(&event, "2026-11-20T06:00:30Z".parse().unwrap())
     }
@@ -79,9 +82,17 @@ mod tests {
     }
 
     #[test]
-    fn without_an_rpo_it_is_a_daily_or_an_hourly_policys() {
-        assert_eq!(read(json!({})).unwrap().rpo, TimeDelta::hours(26));
-        assert_eq!(read(json!({"retain": "hourly=24"})).unwrap().rpo, TimeDelta::minutes(150));
+    fn who_only_looks_need_not_say_an_rpo() {
+        let of = |retain: &str| {
+            let event = json!({"action": "snapshot", "policy": "daily", "select": {"tags": {}}, "retain": retain});
+            Audit::of(Policy::parse(&event, DateTime::UNIX_EPOCH).unwrap()).rpo
+        };
+        assert_eq!((of("7d"), of("hourly=24")), (TimeDelta::hours(26), TimeDelta::minutes(150)));
+        let mut event = json!({"action": "audit", "policy": "daily", "select": {"tags": {}}, "retain": "7d"});
+        let problem = Audit::parse(&event, DateTime::UNIX_EPOCH).unwrap_err();
+        assert_eq!((problem.field.as_str(), problem.to_string().contains("is missing")), ("rpo", true), "{problem}");
+        event["rop"] = json!("26h");
+        assert_eq!(Audit::parse(&event, DateTime::UNIX_EPOCH).unwrap_err().field, "rop");
     }
 
     #[test]
