@@ -18,6 +18,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/verdicts.js"),
     include_str!("page/summary.js"),
     include_str!("page/tree.js"),
+    include_str!("page/cells.js"),
     include_str!("page/grid.js"),
     include_str!("page/filters.js"),
     include_str!("page/charts.js"),
