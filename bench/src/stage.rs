@@ -16,7 +16,7 @@ use crate::{Result, binaries, python};
 pub const ACCOUNT: &str = "123456789012";
 /// The Region of the stack, and of a single lane.
 pub const REGION: &str = "eu-central-1";
-/// What EC2's bucket of CreateSnapshot and of DeleteSnapshot holds, and how many calls come back each second.
+/// What the bucket of `CreateSnapshot` and that of `DeleteSnapshot` hold, and how many calls come back each second.
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
 pub const CAPACITY: f64 = 100.0;
 /// See [`CAPACITY`].
