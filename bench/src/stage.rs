@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use simulator::faults::{Effect, Fault, Latency, NeighbourPlan};
 use simulator::fleet::{Fleet, VolumePlan, tags};
 use simulator::limits::Limit;
@@ -112,10 +111,7 @@ impl Ec2 {
             let plan = NeighbourPlan { calls_per_second, lasting: None, every: None };
             world.faults().set(Fault::new("CreateSnapshot", Effect::Neighbour(plan)));
         }
-        world.set(|settings| {
-            settings.quotas.seconds_between_snapshots =
-                TimeDelta::seconds(15).num_seconds().div_euclid(self.speed as i64);
-        });
+        world.set(|settings| settings.quotas.seconds_between_snapshots = (15.0 / self.speed) as i64);
         world
     }
 
