@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use simulator::faults::{Effect, Fault, Latency, NeighbourPlan};
 use simulator::fleet::{Fleet, VolumePlan, tags};
 use simulator::limits::Limit;
@@ -16,7 +15,7 @@ use crate::{Result, binaries, python};
 pub const ACCOUNT: &str = "123456789012";
 /// The Region of the stack, and of a single lane.
 pub const REGION: &str = "eu-central-1";
-/// What EC2's bucket of CreateSnapshot and of DeleteSnapshot holds, and how many calls come back each second.
+/// What the bucket of `CreateSnapshot` and that of `DeleteSnapshot` hold, and how many calls come back each second.
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
 pub const CAPACITY: f64 = 100.0;
 /// See [`CAPACITY`].
@@ -112,10 +111,7 @@ impl Ec2 {
             let plan = NeighbourPlan { calls_per_second, lasting: None, every: None };
             world.faults().set(Fault::new("CreateSnapshot", Effect::Neighbour(plan)));
         }
-        world.set(|settings| {
-            settings.quotas.seconds_between_snapshots =
-                TimeDelta::seconds(15).num_seconds().div_euclid(self.speed as i64);
-        });
+        world.set(|settings| settings.quotas.seconds_between_snapshots = (15.0 / self.speed) as i64);
         world
     }
 
