@@ -128,7 +128,7 @@ async fn an_unreadable_message_goes_to_the_dead_letter_queue_as_it_came_and_hold
     let stack = Stack::deploy(world, 1, &[]).await;
     let bodies = [
         ("hello".into(), "`body` is \"hello\""),
-        (job(json!({"version": 2})), "`version` is 2; allowed: 1; a newer message needs a newer worker"),
+        (job(json!({"version": 2})), "`version` is 2; allowed: at most 1; a newer message needs a newer worker"),
         (job(json!({"volume": "vol-*"})), "`volume` is \"vol-*\""),
         (job(json!({"region": "169.254.169.254"})), "`region` is \"169.254.169.254\""),
         (job(json!({"action": "destroy"})), "unknown variant `destroy`, expected `snapshot`"),

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a story, what cannot happen fails the test")]
 
+mod at_once;
 mod counting_queue;
 mod emulator;
 mod hostile;
@@ -16,6 +17,7 @@ mod stack;
 mod typed;
 
 mod alerts;
+mod audit;
 mod backup;
 mod boto3;
 mod chaos;
@@ -24,6 +26,7 @@ mod cli;
 mod crosscheck;
 mod deployed;
 mod dlq;
+mod doctor;
 mod ec2;
 mod edges;
 mod failures;
@@ -31,6 +34,7 @@ mod fates;
 mod figures;
 mod moto;
 mod prune;
+mod restore;
 mod runbook;
 mod tidy;
 mod verdicts;

@@ -88,6 +88,56 @@ async fn pruning_against_moto_leaves_the_same_snapshots() {
     assert_eq!(script(COUNT, &moto.url).await, "foreign kept ours\n", "{}", said.out);
 }
 
+/// The restored volumes: what they are of, where they are attached, what they are like.
+const RESTORED: &str = r#"
+import boto3, sys
+ec2 = boto3.client("ec2", region_name="eu-central-1", endpoint_url=sys.argv[1], aws_access_key_id="123456789012", aws_secret_access_key="x")
+for v in sorted(ec2.describe_volumes(Filters=[{"Name": "tag-key", "Values": ["snapkeep:restore"]}])["Volumes"], key=lambda v: v["Tags"][0]["Value"] + v["VolumeId"]):
+    t = {t["Key"]: t["Value"] for t in v["Tags"]}
+    source = ec2.describe_snapshots(SnapshotIds=[v["SnapshotId"]])["Snapshots"][0]["VolumeId"]
+    print(v["State"], v["Size"], v["VolumeType"], v["AvailabilityZone"], t["snapkeep:restored-from"] == v["SnapshotId"], t["snapkeep:restored-volume"] == source, [a["Device"] for a in v["Attachments"]])
+"#;
+
+const DETACH: &str = r#"
+import boto3, sys
+ec2 = boto3.client("ec2", region_name="eu-central-1", endpoint_url=sys.argv[1], aws_access_key_id="123456789012", aws_secret_access_key="x")
+for v in ec2.describe_volumes(Filters=[{"Name": "tag-key", "Values": ["snapkeep:restore"]}])["Volumes"]:
+    ec2.detach_volume(VolumeId=v["VolumeId"])
+for i in ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": ["db"]}])["Reservations"][0]["Instances"]: print(i["InstanceId"])
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_restored_from_moto_attached_and_undone_and_a_drill_leaves_nothing() {
+    let moto = Emulator::start_moto().await;
+    script(BUILD, &moto.url).await;
+    let run = "run --policy daily --tag Backup=true --retain 7d --regions eu-central-1 --slot 2026-11-20T02:00:00Z";
+    assert_eq!(snapkeep(&moto.url, run, "").await.exit, 0);
+    let db = script(DETACH, &moto.url).await;
+
+    let said = snapkeep(&moto.url, &format!("restore {} --attach --regions eu-central-1 --yes", db.trim()), "").await;
+    assert_eq!(said.exit, 0, "{}{}", said.out, said.err);
+    let restored = script(RESTORED, &moto.url).await;
+    let mut devices: Vec<&str> = restored.lines().map(|line| line.split('[').nth(1).unwrap()).collect();
+    devices.sort_unstable();
+    assert_eq!(devices, ["'/dev/sdh']", "'/dev/sdi']", "'/dev/sdj']"], "{restored}");
+    assert!(
+        restored.lines().all(|line| line.starts_with("in-use 8 ") && line.contains(" eu-central-1a True True ")),
+        "{restored}"
+    );
+
+    let id = said.out.split("--undo ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let undo = format!("restore --undo {id} --regions eu-central-1 --yes");
+    let attached = snapkeep(&moto.url, &undo, "").await;
+    assert!(attached.exit == 3 && script(RESTORED, &moto.url).await.lines().count() == 3, "{}", attached.out);
+    script(DETACH, &moto.url).await;
+    let undone = snapkeep(&moto.url, &undo, "").await;
+    assert_eq!((undone.exit, script(RESTORED, &moto.url).await.as_str()), (0, ""), "{}{}", undone.out, undone.err);
+
+    let drill = snapkeep(&moto.url, "restore --drill --sample 4 --regions eu-central-1 --yes", "").await;
+    assert!(drill.exit == 0 && drill.out.contains("4 of 4 became volumes."), "{}{}", drill.out, drill.err);
+    assert_eq!(script(RESTORED, &moto.url).await, "");
+}
+
 async fn script(script: &'static str, url: &str) -> String {
     let (python, url) = (python::bin().await.join("python"), url.to_string());
     let run = move || python::run(Command::new(python).args(["-c", script, &url]));

@@ -1,4 +1,4 @@
-//! Between the functions and SQS: every call goes through, until something is to go wrong with it.
+//! Between the functions and SQS, or EC2: every call goes through, until something is to go wrong with it.
 //!
 //! What goes wrong is a rule ([`Proxy::fail`]) or chance ([`Proxy::chaos`], [`Proxy::double`]). Chance depends on the
 //! seed, the action, the queue and how often the two were called together so far, so that a run is as repeatable as the
@@ -9,7 +9,7 @@ mod chance;
 mod mood;
 mod receipts;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use self::call::{Call, caller};
+use self::call::{Call, Protocol, caller};
 pub(crate) use self::chance::Chance;
 use self::mood::{Mood, Rule, Trouble};
 use self::receipts::Receipts;
@@ -57,7 +57,7 @@ struct Wire {
     upstream: String,
     client: Client<HttpConnector, Body>,
     mood: Mutex<Mood>,
-    callers: Mutex<BTreeSet<(String, String)>>,
+    callers: Mutex<BTreeMap<(String, String), u64>>,
     calls: AtomicU64,
     troubled: AtomicU64,
     doubled: AtomicU64,
@@ -88,10 +88,11 @@ impl Proxy {
         Self { url, wire, task }
     }
 
-    /// The next `times` calls of `action` to a queue whose URL contains `queue` are answered with `code`, and nothing is
-    /// done. The status is 500 or 503 for the codes of a service that fails, and 400 for all others.
-    pub fn fail(&self, action: &str, queue: &str, code: &str, times: usize) {
-        let rule = Rule { action: action.into(), queue: queue.into(), code: code.into(), times };
+    /// The next `times` calls of `action` to a queue whose URL contains `resource`, or of the volume with this id, are
+    /// answered with `code`, and nothing is done. The status is 500 or 503 for the codes of a service that fails, and 400
+    /// for all others.
+    pub fn fail(&self, action: &str, resource: &str, code: &str, times: usize) {
+        let rule = Rule { action: action.into(), resource: resource.into(), code: code.into(), times };
         self.wire.mood.lock().unwrap().rules.push(rule);
     }
 
@@ -112,8 +113,9 @@ impl Proxy {
         self.wire.mood.lock().unwrap().double = share;
     }
 
-    /// Who has called what so far: the application's name in the user agent, and the IAM action.
-    pub fn callers(&self) -> BTreeSet<(String, String)> {
+    /// Who has called what so far, and how often: the application's name in the user agent, and the IAM action. A batch is
+    /// one call.
+    pub fn callers(&self) -> BTreeMap<(String, String), u64> {
         self.wire.callers.lock().unwrap().clone()
     }
 
@@ -138,12 +140,14 @@ async fn pass(
     body: Bytes,
 ) -> Response<Body> {
     wire.calls.fetch_add(1, Ordering::Relaxed);
-    wire.callers.lock().unwrap().extend(caller(&headers, &body));
+    if let Some(caller) = caller(&headers, &body) {
+        *wire.callers.lock().unwrap().entry(caller).or_default() += 1;
+    }
     let call = Call::read(&headers, &body);
     let (trouble, doubles) = call.as_ref().map(|call| wire.mood.lock().unwrap().strike(call)).unwrap_or_default();
     wire.troubled.fetch_add(trouble.is_some().into(), Ordering::Relaxed);
     match &trouble {
-        Some(Trouble::Refused(code)) => return refused(code),
+        Some(Trouble::Refused(code)) => return refused(code, call.as_ref().map(|call| call.protocol)),
         Some(Trouble::Cut) => return cut(),
         Some(Trouble::Late(time)) => tokio::time::sleep(*time).await,
         Some(Trouble::AnswerLost) | None => {}
@@ -197,14 +201,30 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     headers.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// An error as SQS writes it: SDKs take the code from the header, if it is there.
-/// <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait>
-fn refused(code: &str) -> Response<Body> {
+fn refused(code: &str, protocol: Option<Protocol>) -> Response<Body> {
     let (status, fault) = match code {
         "InternalError" | "InternalFailure" => (500, "Receiver"),
         "ServiceUnavailable" | "Unavailable" => (503, "Receiver"),
         _ => (400, "Sender"),
     };
+    match protocol {
+        Some(Protocol::Query) => refused_in_xml(code, status),
+        Some(Protocol::Json) | None => refused_in_json(code, status, fault),
+    }
+}
+
+/// An error as EC2 writes it: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
+fn refused_in_xml(code: &str, status: u16) -> Response<Body> {
+    let body = format!(
+        "<Response><Errors><Error><Code>{code}</Code><Message>refused on purpose</Message></Error></Errors>\
+         <RequestID>00000000-0000-0000-0000-000000000000</RequestID></Response>"
+    );
+    Response::builder().status(status).header("content-type", "text/xml").body(Body::from(body)).unwrap()
+}
+
+/// An error as SQS writes it: SDKs take the code from the header, if it is there.
+/// <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait>
+fn refused_in_json(code: &str, status: u16, fault: &str) -> Response<Body> {
     let body = json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": "refused on purpose"});
     Response::builder()
         .status(status)

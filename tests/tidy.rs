@@ -73,3 +73,22 @@ fn only_the_worker_deletes_and_only_a_person_adopts() {
         assert!(std::fs::read_to_string(root().join(place)).unwrap().contains(call), "{place} does not call {call}");
     }
 }
+
+/// A volume that is made, attached or deleted is a restore's, and what is deleted has been looked at a moment ago.
+#[test]
+fn only_a_restore_touches_volumes_and_only_its_own_are_deleted() {
+    let folders = ["planner/src", "worker/src", "notifier/src", "cli/src"];
+    for (call, place) in [
+        ("create_volume(", "cli/src/restore"),
+        ("attach_volume(", "cli/src/restore"),
+        ("delete_volume(", "cli/src/restore/remove.rs"),
+    ] {
+        folders.into_iter().for_each(|folder| check_absent(folder, &[call], place));
+    }
+    for folder in folders {
+        check_absent(folder, &["detach_volume("], "");
+    }
+    let remove = std::fs::read_to_string(root().join("cli/src/restore/remove.rs")).unwrap();
+    let (looked, deleted) = (remove.find("held(&found").unwrap(), remove.find("delete_volume(").unwrap());
+    assert!(looked < deleted, "the tag and the state are looked at before the call");
+}

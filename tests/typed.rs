@@ -23,8 +23,13 @@ pub(crate) async fn snapkeep(ec2: &str, line: &str, input: &str) -> Said {
 
 /// The same, with these environment variables.
 pub(crate) async fn snapkeep_with(ec2: &str, line: &str, input: &str, settings: &[(&str, &str)]) -> Said {
+    snapkeep_words(ec2, &line.split(' ').collect::<Vec<_>>(), input, settings).await
+}
+
+/// The same, where a word may have spaces in it.
+pub(crate) async fn snapkeep_words(ec2: &str, words: &[&str], input: &str, settings: &[(&str, &str)]) -> Said {
     let mut process = Command::new(binary("snapkeep").await)
-        .args(line.split(' '))
+        .args(words)
         .env_clear()
         .envs(environment(ec2, ec2))
         .envs(settings.iter().copied())

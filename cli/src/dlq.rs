@@ -3,7 +3,6 @@
 //! One file for each command. `mailbox` reads the queue and gives everything back, `letter` is what a message says,
 //! `filters` which of them are meant, `causes` and `needs` what they have in common and what EC2 says of them now.
 
-mod ask;
 mod causes;
 mod drop;
 mod explain;
@@ -15,7 +14,7 @@ mod needs;
 mod preview;
 mod redrive;
 mod show;
-mod text;
+pub(crate) mod text;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};

@@ -2,8 +2,11 @@
 //!
 //! One file for each command; `in_process` is what stands in the place of SQS when no stack is deployed.
 
+mod ask;
+mod coverage;
 mod demo;
 mod dlq;
+mod doctor;
 pub mod exit;
 mod explain;
 mod in_process;
@@ -12,6 +15,7 @@ mod plan;
 mod policy;
 mod progress;
 mod prune;
+mod restore;
 mod run;
 mod show;
 mod stop;
@@ -24,7 +28,8 @@ use clap::{Parser, Subcommand};
 
 /// EBS snapshots done right: every volume that a policy selects gets exactly one verdict.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or a refused policy, 3 done in part, 4 not covered or not known, or
+/// `doctor` has found something.
 #[derive(Debug, Parser)]
 #[command(name = "snapkeep", version)]
 pub struct Options {
@@ -45,10 +50,16 @@ enum Command {
     Run(run::Options),
     /// Show what no rule keeps, snapshot by snapshot with the reasons, and delete it when told to.
     Prune(prune::Options),
+    /// Show what is covered and what is not: one verdict for each volume that a policy selects.
+    Coverage(coverage::Options),
     /// Work through the jobs queue from here, without Lambda.
     Work(work::Options),
     /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
     Explain(explain::Options),
+    /// Get volumes back: of a volume, an instance or a snapshot; undo it; or try it with --drill.
+    Restore(restore::Options),
+    /// Look for what will bite: selectors, typos in tags, schedules, permissions, quotas. Changes nothing.
+    Doctor(doctor::Options),
     /// Look at dead letters: what failed for good, why, whether it is still needed; send it again, or drop it.
     Dlq(dlq::Options),
 }
@@ -80,7 +91,10 @@ impl Options {
             Command::Plan(options) => options.run().await,
             Command::Run(options) => options.run().await,
             Command::Prune(options) => options.run().await,
+            Command::Coverage(options) => options.run().await,
             Command::Explain(options) => options.run().await,
+            Command::Restore(options) => options.run().await,
+            Command::Doctor(options) => options.run().await,
             Command::Dlq(options) => options.run().await,
             Command::Work(options) => options.run().await,
         };

@@ -4,7 +4,9 @@
 
 mod attributes;
 mod aws_events;
+mod coverage;
 mod dead_letters;
+mod drill;
 mod dropped;
 mod lanes;
 mod look;
@@ -24,7 +26,7 @@ use shared::aws::sns::{Attribute, LARGEST_MESSAGE};
 use shared::vocabulary::job::Action;
 use shared::vocabulary::policy::Prune;
 use shared::vocabulary::report::{
-    DeadLetter, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention, Unreadable,
+    Coverage, DeadLetter, Drill, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention, Unreadable,
 };
 
 use self::attributes::{Places, attributes};
@@ -85,11 +87,13 @@ fn policy_of(subject: &Subject) -> String {
     match subject {
         Subject::Report(Report::DeadLetter(letter)) => letter.policy.clone(),
         Subject::Report(Report::Planning(planning)) => planning.policy.clone().unwrap_or_default(),
+        Subject::Report(Report::Coverage(coverage)) => coverage.policy.clone(),
         Subject::Report(Report::Retention(_)) => Prune::NAME.into(),
         Subject::Report(Report::LaneHeld(held)) => held.policy.clone(),
         Subject::Report(Report::LaneResumed(resumed)) => resumed.policy.clone(),
         Subject::Report(Report::Resolved(resolved)) => resolved.policy.clone(),
         Subject::Report(Report::Dropped(dropped)) => dropped.policy.clone().unwrap_or_default(),
+        Subject::Report(Report::Drill(drill)) => drill.policy.clone(),
         Subject::Report(Report::Unreadable(_)) | Subject::Ebs(_) | Subject::Alarm(_) | Subject::Unreadable(_) => {
             String::new()
         }
@@ -104,10 +108,12 @@ struct Digest {
     dead: BTreeMap<Action, Vec<DeadLetter>>,
     planning: Vec<Planning>,
     retention: Vec<Retention>,
+    coverage: Vec<Coverage>,
     held: Vec<LaneHeld>,
     resumed: Vec<LaneResumed>,
     resolved: Vec<Resolved>,
     dropped: Vec<Dropped>,
+    drills: Vec<Drill>,
     ebs: Vec<EbsFailure>,
     alarms: Vec<Alarm>,
     unreadable_jobs: Vec<Unreadable>,
@@ -122,10 +128,12 @@ impl Digest {
             Subject::Report(Report::DeadLetter(letter)) => self.dead.entry(letter.action).or_default().push(letter),
             Subject::Report(Report::Retention(retention)) => self.retention.push(retention),
             Subject::Report(Report::Planning(planning)) => self.planning.push(planning),
+            Subject::Report(Report::Coverage(coverage)) => self.coverage.push(coverage),
             Subject::Report(Report::LaneHeld(held)) => self.held.push(held),
             Subject::Report(Report::LaneResumed(resumed)) => self.resumed.push(resumed),
             Subject::Report(Report::Resolved(resolved)) => self.resolved.push(resolved),
             Subject::Report(Report::Dropped(dropped)) => self.dropped.push(dropped),
+            Subject::Report(Report::Drill(drill)) => self.drills.push(drill),
             Subject::Report(Report::Unreadable(job)) => self.unreadable_jobs.push(job),
             Subject::Ebs(failure) => self.ebs.push(failure),
             Subject::Alarm(alarm) => self.alarms.push(alarm),
@@ -169,10 +177,12 @@ impl Digest {
         let others = [
             planning::section(policy, &self.planning),
             retention::section(&self.retention),
+            coverage::section(policy, &self.coverage),
             aws_events::ebs(&self.ebs),
             unreadable::jobs(&self.unreadable_jobs),
             unreadable::bodies(&self.unreadable),
             dropped::section(&self.dropped),
+            drill::section(&self.drills),
             resolved::section(&self.resolved),
             lanes::resumed(&self.resumed),
         ];

@@ -1,14 +1,18 @@
-//! The planner: a policy in, one job for each volume out; or for each volume of which some snapshot expires.
+//! The planner: a policy in, one job for each volume out; or for each volume of which some snapshot expires; or what is
+//! covered and what is not.
 //!
 //! [`Planner::handle`] is the Lambda. [`mod@plan`] is what it does, and what the operator's tool does without a queue;
 //! [`survey`] is its pure half.
 
+pub mod audit;
 pub mod place;
 pub mod plan;
 pub mod prune;
 mod send;
 pub mod summary;
 pub mod survey;
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use lambda_runtime::Diagnostic;
@@ -20,12 +24,13 @@ use shared::config;
 use shared::stdout::emit;
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::job::Job;
-use shared::vocabulary::policy::Input;
+use shared::vocabulary::policy::{Audit, Input};
 use shared::vocabulary::report::{self, Report};
 use shared::vocabulary::slot::Slot;
 use tokio::sync::mpsc::{self, Receiver};
 use tracing::{error, info, warn};
 
+use crate::audit::{Reading, Wanted, audit};
 use crate::plan::plan;
 use crate::prune::{prune, rows};
 use crate::summary::{PruneSummary, RegionSummary, Summary};
@@ -79,6 +84,7 @@ impl Planner {
                 summary.errors.extend(self.tell_findings(&summary, now).await);
                 summary
             }
+            Ok(Input::Audit(policy)) => return self.audit(&policy, now).await,
             Err(problem) => {
                 let problem = format!("the policy was refused, nothing was enqueued: {problem}");
                 return Err(self.failed("PolicyRefused", None, vec![problem], now).await);
@@ -88,6 +94,42 @@ impl Planner {
         match summary.problems() {
             problems if problems.is_empty() => Ok(json!(summary)),
             problems => Err(self.failed("PlanIncomplete", Some(&summary), problems, now).await),
+        }
+    }
+
+    /// Audits a policy: tells people what is not covered, and enqueues again what the last run has missed.
+    ///
+    /// Fails only where nobody could be told. What is unknown or could not be enqueued is in the report, and the next
+    /// audit looks again; failing for it, the invocation would be tried again, and people would be told three times.
+    async fn audit(&self, policy: &Audit, now: DateTime<Utc>) -> Result<Value, Diagnostic> {
+        let (jobs, receiver) = mpsc::channel(UNDER_WAY);
+        let (aws, regions) = (&self.aws, &self.config.regions);
+        if policy.policy.dry_run {
+            let (rows, judged) = mpsc::channel(UNDER_WAY);
+            let wanted = Wanted { jobs, rows: Some(rows), reading: Reading::Managed, meter: Arc::default() };
+            drop(receiver);
+            return Ok(dry_run(audit(aws, policy, regions, now, wanted), judged).await);
+        }
+        let wanted = Wanted { jobs, rows: None, reading: Reading::Managed, meter: Arc::default() };
+        let (mut coverage, unsent) =
+            tokio::join!(audit(aws, policy, regions, now, wanted), send::send(&self.jobs, receiver));
+        coverage.add_unsent(unsent);
+        emit(self.config.metrics.as_ref(), now, &coverage.metrics(now), &[("slot", json!(coverage.slot))]);
+        let (covered, uncovered) = coverage.covered();
+        info!(
+            policy.name = coverage.policy, policy.slot = %coverage.slot, covered, uncovered,
+            unknown = coverage.unknown_places(), jobs = coverage.jobs,
+            "audited {}: {covered} volumes are covered, {uncovered} are not", coverage.policy,
+        );
+        let Some(report) = coverage.report(policy.tells_unselected, now) else { return Ok(json!(coverage)) };
+        match self.tell(&Report::Coverage(report)).await {
+            Ok(()) => Ok(json!(coverage)),
+            Err(error) => {
+                let message =
+                    format!("nobody was told of {uncovered} uncovered volumes of {}: {error}", coverage.policy);
+                error!("{message}");
+                Err(Diagnostic { error_type: "AuditUntold".into(), error_message: message })
+            }
         }
     }
 
@@ -139,7 +181,7 @@ impl Planner {
 }
 
 /// The same plan, and nothing is sent. What does not fit into a Lambda's answer is left out visibly.
-async fn dry_run<T: Serialize>(planned: impl Future<Output = Summary>, mut rows: Receiver<T>) -> Value {
+async fn dry_run<S: Serialize, T: Serialize>(planned: impl Future<Output = S>, mut rows: Receiver<T>) -> Value {
     let collect = async {
         let (mut plan, mut size, mut omitted) = (Vec::new(), 0, 0);
         while let Some(row) = rows.recv().await {

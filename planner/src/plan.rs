@@ -18,7 +18,7 @@ use crate::survey::Survey;
 
 /// A page of a thousand volumes takes megabytes as XML and as values: thirty of them at once would be most of a small
 /// Lambda's memory. All Regions are read at once, and take turns at holding a page.
-const PAGES_AT_ONCE: usize = 8;
+pub(crate) const PAGES_AT_ONCE: usize = 8;
 
 /// Plans a run of `policy`: sends its jobs to `jobs` as they are found, and gives a summary.
 ///
@@ -69,17 +69,17 @@ async fn read_region(
     let mut volumes = pin!(ec2.volumes(volume_tags, state));
     while let Some((page, _held)) = next_page(&mut volumes, pages).await? {
         for volume in page {
-            send(jobs, survey.add_volume(volume)).await;
+            send(jobs, survey.add_volume(&volume)).await;
         }
     }
-    for job in survey.add_unlisted_volumes() {
-        send(jobs, Some(job)).await;
+    for volume in survey.unlisted_volumes() {
+        send(jobs, survey.add_volume(&volume)).await;
     }
     Ok(())
 }
 
 /// The next page, and the right to hold it in memory.
-async fn next_page<'a, T>(
+pub(crate) async fn next_page<'a, T>(
     list: &mut (impl Stream<Item = Result<T, ApiError>> + Unpin),
     pages: &'a Semaphore,
 ) -> Result<Option<(T, Option<SemaphorePermit<'a>>)>, ApiError> {
@@ -97,7 +97,7 @@ fn state_filter(state: AttachmentState) -> Option<&'static str> {
 }
 
 /// The receiver lives as long as the plan does; were it gone, nobody would want the job.
-async fn send(jobs: &Sender<Job>, job: Option<Job>) {
+pub(crate) async fn send(jobs: &Sender<Job>, job: Option<Job>) {
     if let Some(job) = job {
         let _ = jobs.send(job).await;
     }

@@ -28,6 +28,17 @@ pub struct Survey<'a> {
     summary: RegionSummary,
 }
 
+/// What a policy says of a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It is selected: the job that backs it up.
+    Selected(Box<Job>),
+    /// The policy is about it, and takes it out for this reason.
+    Skipped(String),
+    /// The policy is not about it.
+    Outside,
+}
+
 impl<'a> Survey<'a> {
     /// Nothing is known yet.
     pub fn new(policy: &'a Policy, place: Place) -> Self {
@@ -70,7 +81,24 @@ impl<'a> Survey<'a> {
 
     /// Takes in a volume, and gives its job if it is selected. One that was seen before has had its verdict:
     /// a page may repeat what an earlier one had.
-    pub fn add_volume(&mut self, volume: Volume) -> Option<Job> {
+    pub fn add_volume(&mut self, volume: &Volume) -> Option<Job> {
+        match self.judge(volume)? {
+            Found::Outside => None,
+            Found::Skipped(skip) => {
+                self.summary.volumes += 1;
+                *self.summary.skipped.entry(skip).or_default() += 1;
+                None
+            }
+            Found::Selected(job) => {
+                self.summary.volumes += 1;
+                self.summary.jobs += 1;
+                Some(*job)
+            }
+        }
+    }
+
+    /// What the policy says of a volume; `None` where it was asked before.
+    pub fn judge(&mut self, volume: &Volume) -> Option<Found> {
         if !self.seen.insert(volume.id.clone()) {
             return None;
         }
@@ -83,33 +111,26 @@ impl<'a> Survey<'a> {
         let places: BTreeSet<(usize, &str)> = mapped.chain(listed).collect();
         let attached: Vec<Attached<'_>> =
             places.into_iter().map(|(index, device)| Attached { instance: &self.instances[index], device }).collect();
-        match verdict(&self.policy.select, &volume, &attached) {
-            Verdict::Outside => None,
-            Verdict::Skipped(skip) => {
-                self.summary.volumes += 1;
-                *self.summary.skipped.entry(skip.to_string()).or_default() += 1;
-                None
-            }
+        Some(match verdict(&self.policy.select, volume, &attached) {
+            Verdict::Outside => Found::Outside,
+            Verdict::Skipped(skip) => Found::Skipped(skip.to_string()),
             Verdict::Selected(attached) => {
-                let (job, warnings) = job(self.policy, &self.place, &volume, attached);
+                let (job, warnings) = job(self.policy, &self.place, volume, attached);
                 self.warnings.extend(warnings);
-                self.summary.volumes += 1;
-                self.summary.jobs += 1;
-                Some(job)
+                Found::Selected(Box::new(job))
             }
-        }
+        })
     }
 
-    /// The jobs of volumes that a selected instance has and the listing of volumes does not: attached a moment ago,
-    /// or hidden. A doubtful backup is taken: should the volume be gone, the worker finds out.
-    pub fn add_unlisted_volumes(&mut self) -> Vec<Job> {
+    /// The volumes that a selected instance has and the listing of volumes does not: attached a moment ago, or hidden.
+    /// A doubtful backup is taken: should the volume be gone, the worker finds out.
+    pub fn unlisted_volumes(&self) -> Vec<Volume> {
         if self.policy.select.resource != Resource::Instance {
             return Vec::new();
         }
         let mut ids: Vec<String> = self.mapped.keys().cloned().collect();
         ids.sort_unstable();
-        let unlisted = ids.into_iter().map(|id| Volume { id, state: "in-use".into(), ..Volume::default() });
-        unlisted.filter_map(|volume| self.add_volume(volume)).collect()
+        ids.into_iter().map(|id| Volume { id, state: "in-use".into(), ..Volume::default() }).collect()
     }
 
     /// The summary of the Region, which `error` stopped.
@@ -191,8 +212,8 @@ mod tests {
     fn check(policy: &Policy, instances: &[&str], volumes: &[Volume], expected: &[&str]) -> RegionSummary {
         let mut survey = Survey::new(policy, place());
         survey.add_instances(instances.iter().map(|text| instance(text)).collect());
-        let mut jobs: Vec<Job> = volumes.iter().filter_map(|volume| survey.add_volume(volume.clone())).collect();
-        jobs.extend(survey.add_unlisted_volumes());
+        let mut jobs: Vec<Job> = volumes.iter().filter_map(|volume| survey.add_volume(volume)).collect();
+        jobs.extend(survey.unlisted_volumes().iter().filter_map(|volume| survey.add_volume(volume)));
         let mut found: Vec<String> =
             jobs.iter().map(|job| format!("{} {}", job.volume, job.instance.as_deref().unwrap_or("-"))).collect();
         found.sort();

@@ -69,6 +69,26 @@ pub struct DeadLetters {
     pub by: String,
 }
 
+/// What `snapkeep restore --drill` needs to know.
+#[derive(Debug, Clone)]
+pub struct Drill {
+    /// `SNAPKEEP_REPORTS_QUEUE_URL`, where it is set: the standard queue that the notifier reads.
+    pub reports_queue_url: Option<String>,
+    /// `SNAPKEEP_METRICS_NAMESPACE`: CloudWatch's namespace for metrics. Left out, none are written.
+    pub metrics: Option<Namespace>,
+}
+
+impl Drill {
+    /// Reads the environment.
+    pub fn from_env() -> Result<Self, Problem> {
+        const REPORTS: &str = "SNAPKEEP_REPORTS_QUEUE_URL";
+        Ok(Self {
+            reports_queue_url: var(REPORTS).map(|_| queue_url(&var, REPORTS, false)).transpose()?,
+            metrics: metrics(&var)?,
+        })
+    }
+}
+
 impl Planner {
     /// Reads the environment.
     pub fn from_env() -> Result<Self, Problem> {

@@ -58,6 +58,10 @@ pub struct VolumePlan {
     pub kind: VolumeType,
     /// In GiB.
     pub size: u32,
+    /// Provisioned operations a second, of io1, io2 (1000, unless it says so) and gp3.
+    pub iops: Option<u32>,
+    /// Provisioned throughput in MiB/s, of gp3.
+    pub throughput: Option<u32>,
     /// The KMS key that they are encrypted with.
     pub key: Option<String>,
     /// The Outpost that they are on.
@@ -106,7 +110,16 @@ fn two() -> usize {
 
 impl Default for VolumePlan {
     fn default() -> Self {
-        Self { kind: VolumeType::Gp3, size: 8, key: None, outpost: None, multi_attach: false, tags: Tags::new() }
+        Self {
+            kind: VolumeType::Gp3,
+            size: 8,
+            iops: None,
+            throughput: None,
+            key: None,
+            outpost: None,
+            multi_attach: false,
+            tags: Tags::new(),
+        }
     }
 }
 
@@ -234,7 +247,8 @@ impl Fleet {
             attachments: instance.map(attachment).into_iter().collect(),
             size: plan.size,
             kind: plan.kind,
-            iops: plan.kind.is_provisioned().then_some(1000),
+            iops: plan.iops.or(plan.kind.is_provisioned().then_some(1000)),
+            throughput: plan.throughput,
             zone: zone(region),
             snapshot: None,
             key: plan.key.as_deref().map(text),

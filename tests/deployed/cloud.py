@@ -1,23 +1,22 @@
-"""The control plane of a story: stacks, packages, invocations, and what there is at all. Prints JSON.
+"""The control plane of a story: invocations, and what there is at all. Prints JSON.
 
-cloud.py URL up STACK FILE PARAMETERS   creates a stack from infra/FILE, and prints its outputs
-cloud.py URL down STACK                 deletes it
-cloud.py URL package KEY FILE           puts a package into the bucket
+cloud.py URL bucket                     makes the bucket for packages
+cloud.py URL outputs STACK              prints the outputs of a stack
 cloud.py URL invoke FUNCTION EVENT      invokes a function, and prints its answer
-cloud.py URL permissions                prints the statements of each role's own policies, by the policy's name
+cloud.py URL permissions                prints the statements of each role's own policies, by the role's name
+cloud.py URL trusts                     prints who may assume each role, by the role's name
+cloud.py URL resources                  prints the statements of the policies of queues, topics and keys
+cloud.py URL logs GROUP                 prints what a function has logged
 cloud.py URL inventory                  prints the names of everything that a stack could leave behind
 """
 
 import json
 import sys
-import time
-from pathlib import Path
 
 import boto3
 from botocore.config import Config
 
 ACCOUNT, REGION, BUCKET = "123456789012", "eu-central-1", "packages"
-INFRA = Path(__file__).parents[2] / "infra"
 
 
 def client(name, url):
@@ -28,47 +27,12 @@ def client(name, url):
 
 
 def bucket(url):
-    s3 = client("s3", url)
-    if BUCKET not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    return s3
+    client("s3", url).create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
 
 
-def finished(cloudformation, stack):
-    """The stack when it has come to rest; nothing when it is gone."""
-    while True:
-        try:
-            found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-        except cloudformation.exceptions.ClientError:
-            return None
-        if not found["StackStatus"].endswith("IN_PROGRESS"):
-            return None if found["StackStatus"] == "DELETE_COMPLETE" else found
-        time.sleep(0.2)
-
-
-def up(url, stack, file, parameters):
-    # A template of this size does not fit into a request, on AWS neither.
-    bucket(url).upload_file(str(INFRA / file), BUCKET, file)
-    cloudformation = client("cloudformation", url)
-    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in json.loads(parameters).items()]
-    cloudformation.create_stack(StackName=stack, TemplateURL=f"{url}/{BUCKET}/{file}", Parameters=given,
-                                Capabilities=["CAPABILITY_IAM"])
-    found = finished(cloudformation, stack)
-    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
-    failed = [event for event in events if "FAILED" in event["ResourceStatus"]]
-    assert found and found["StackStatus"] == "CREATE_COMPLETE", (found, failed)
+def outputs(url, stack):
+    found = client("cloudformation", url).describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
-
-
-def down(url, stack):
-    cloudformation = client("cloudformation", url)
-    cloudformation.delete_stack(StackName=stack)
-    left = finished(cloudformation, stack)
-    return {"left": left and left["StackStatus"]}
-
-
-def package(url, key, file):
-    bucket(url).upload_file(file, BUCKET, key)
 
 
 def invoke(url, function, event):
@@ -77,13 +41,43 @@ def invoke(url, function, event):
     return {"error": answer.get("FunctionError"), "answer": payload}
 
 
+def statements(document):
+    return (json.loads(document) if isinstance(document, str) else document)["Statement"]
+
+
 def permissions(url):
+    iam, found = client("iam", url), {}
     iam, found = client("iam", url), {}
     for role in iam.list_roles()["Roles"]:
         for name in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
             document = iam.get_role_policy(RoleName=role["RoleName"], PolicyName=name)["PolicyDocument"]
-            found[name] = (json.loads(document) if isinstance(document, str) else document)["Statement"]
+            found.setdefault(role["RoleName"], []).extend(statements(document))
     return found
+
+
+def trusts(url):
+    roles = client("iam", url).list_roles()["Roles"]
+    return {role["RoleName"]: statements(role["AssumeRolePolicyDocument"]) for role in roles}
+
+
+def resources(url):
+    sqs, sns, kms, found = client("sqs", url), client("sns", url), client("kms", url), {}
+    for queue in sqs.list_queues().get("QueueUrls", []):
+        attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"]).get("Attributes", {})
+        if "Policy" in attributes:
+            found[queue.rsplit("/", 1)[1]] = statements(attributes["Policy"])
+    for topic in sns.list_topics()["Topics"]:
+        policy = sns.get_topic_attributes(TopicArn=topic["TopicArn"])["Attributes"]["Policy"]
+        found["topic"] = statements(policy)
+    for alias in kms.list_aliases()["Aliases"]:
+        policy = kms.get_key_policy(KeyId=alias["TargetKeyId"], PolicyName="default")["Policy"]
+        found["key"] = statements(policy)
+    return found
+
+
+def logs(url, group):
+    pages = client("logs", url).get_paginator("filter_log_events").paginate(logGroupName=group)
+    return [event["message"] for page in pages for event in page["events"]]
 
 
 def inventory(url):
@@ -92,6 +86,8 @@ def inventory(url):
         return sorted(entry[name] if name else entry for entry in found)
 
     return {
+        "stacks": names("cloudformation", "list_stacks", "StackSummaries", "StackName",
+                        StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_FAILED"]),
         "queues": names("sqs", "list_queues", "QueueUrls"),
         "topics": names("sns", "list_topics", "Topics", "TopicArn"),
         "subscriptions": names("sns", "list_subscriptions", "Subscriptions", "Endpoint"),
@@ -110,6 +106,5 @@ def inventory(url):
 
 
 url, command, *arguments = sys.argv[1:]
-commands = {"up": up, "down": down, "package": package, "invoke": invoke, "permissions": permissions,
-            "inventory": inventory}
-print(json.dumps(commands[command](url, *arguments)))
+commands = [bucket, outputs, invoke, permissions, trusts, resources, logs, inventory]
+print(json.dumps({command.__name__: command for command in commands}[command](url, *arguments)))

@@ -1,12 +1,12 @@
-//! What the roles of a deployed stack allow: held against the calls that were made, and against calls that must be
-//! refused. IAM's own evaluation is not there, so that the few words of its language that the template uses are read here:
+//! What the policies of a deployed stack allow: held against the calls that were made, and against calls that must be
+//! refused. IAM's own evaluation is not there, so that the few words of its language that the templates use are read here:
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// The policies of a stack's roles, by their names.
+/// Policies by the names of what they belong to: each a list of statements.
 #[derive(Debug)]
 pub(super) struct Permissions(pub Value);
 
@@ -17,6 +17,17 @@ pub(super) struct Request<'a> {
     pub resource: &'a str,
     /// Condition keys and what they are in this request; one that is left out is not there.
     pub context: &'a [(&'a str, &'a str)],
+    /// Who asks: a service, or an ARN. Only policies of resources, and of who may assume a role, ask for it.
+    pub principal: &'a str,
+}
+
+/// What a policy says. What no statement speaks of is refused, unless another policy allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Allowed,
+    NotAllowed,
+    /// Whatever any other policy says.
+    Denied,
 }
 
 /// Allowed, and called by nobody of ours: by Lambda for the function (logs, traces, the event source mapping), by SNS
@@ -38,9 +49,9 @@ const NOT_OUR_CALLS: [&str; 10] = [
 const NEEDS_NO_PERMISSION: &str = "sts:GetCallerIdentity";
 
 impl Permissions {
-    /// What `function` may call, and calls itself.
-    pub fn allowed(&self, function: &str) -> BTreeSet<String> {
-        let actions = self.statements(function).iter().flat_map(|statement| list(&statement["Action"]));
+    /// What `of` may call, and calls itself.
+    pub fn allowed(&self, of: &str) -> BTreeSet<String> {
+        let actions = self.statements(of).iter().flat_map(|statement| list(&statement["Action"]));
         actions.filter(|action| !NOT_OUR_CALLS.contains(&action.as_str())).collect()
     }
 
@@ -51,21 +62,40 @@ impl Permissions {
         its.filter(|action| action != NEEDS_NO_PERMISSION && !NOT_OUR_CALLS.contains(&action.as_str())).collect()
     }
 
-    /// Whether some statement of the role allows the request. None of them denies anything.
-    pub fn allows(&self, function: &str, request: &Request<'_>) -> bool {
-        let statements = self.statements(function);
-        assert!(statements.iter().all(|statement| statement["Effect"] == "Allow"), "a Deny is not read here");
-        statements.iter().any(|statement| {
-            let names =
-                |field: &str, value: &str| list(&statement[field]).iter().any(|pattern| is_like(pattern, value));
-            names("Action", request.action)
-                && names("Resource", request.resource)
-                && holds(&statement["Condition"], request)
-        })
+    /// What the policies of `of` say of the request. A statement that denies is stronger than any that allows.
+    pub fn verdict(&self, of: &str, request: &Request<'_>) -> Verdict {
+        let applies = self.statements(of).iter().filter(|statement| applies(statement, request));
+        let effects: BTreeSet<&str> = applies.map(|statement| statement["Effect"].as_str().unwrap()).collect();
+        match (effects.contains("Deny"), effects.contains("Allow")) {
+            (true, _) => Verdict::Denied,
+            (false, true) => Verdict::Allowed,
+            (false, false) => Verdict::NotAllowed,
+        }
     }
 
-    fn statements(&self, function: &str) -> &Vec<Value> {
-        self.0[function].as_array().unwrap_or_else(|| panic!("{function} has no policy: {}", self.0))
+    /// The statements of what is called so, or whose name CloudFormation made of it.
+    fn statements(&self, of: &str) -> &Vec<Value> {
+        let all = self.0.as_object().unwrap();
+        let made = || all.iter().find(|(name, _)| name.starts_with(&format!("snapkeep-{of}-"))).map(|(_, found)| found);
+        all.get(of).or_else(made).and_then(Value::as_array).unwrap_or_else(|| panic!("{of} has no policy: {}", self.0))
+    }
+}
+
+fn applies(statement: &Value, request: &Request<'_>) -> bool {
+    let names = |field: &str, value: &str| list(&statement[field]).iter().any(|pattern| is_like(pattern, value));
+    // A policy of who may assume a role names no resource.
+    let is_resource = statement["Resource"].is_null() || names("Resource", request.resource);
+    names("Action", request.action)
+        && is_resource
+        && is_principal(&statement["Principal"], request.principal)
+        && holds(&statement["Condition"], request)
+}
+
+fn is_principal(principal: &Value, who: &str) -> bool {
+    match principal {
+        Value::Null => true,
+        Value::String(all) => all == "*",
+        named => named.as_object().unwrap().values().flat_map(list).any(|name| name == who),
     }
 }
 
@@ -95,8 +125,13 @@ fn holds(conditions: &Value, request: &Request<'_>) -> bool {
         conditions.flat_map(|(operator, keys)| keys.as_object().unwrap().iter().map(move |key| (operator, key)));
     tests.all(|(operator, (key, expected))| {
         let found = request.context.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| *value);
+        let is_any_of = |is: fn(&str, &str) -> bool| {
+            found.is_some_and(|found| list(expected).iter().any(|allowed| is(allowed, found)))
+        };
         match operator.as_str() {
-            "StringEquals" => found.is_some_and(|found| list(expected).iter().any(|allowed| allowed == found)),
+            "StringEquals" | "Bool" => is_any_of(|allowed, found| allowed == found),
+            // Of ARNs both mean the same: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN>
+            "ArnEquals" | "ArnLike" => is_any_of(is_like),
             "Null" => list(expected) == [found.is_none().to_string()],
             other => panic!("the condition operator {other} is not read here"),
         }
@@ -108,7 +143,7 @@ fn the_little_of_iam_s_language_is_read_as_iam_reads_it() {
     assert!(is_like("arn:aws:ec2:*::snapshot/*", "arn:aws:ec2:eu-central-1::snapshot/snap-1"));
     assert!(!is_like("arn:aws:ec2:*::snapshot/*", "arn:aws:ec2:eu-central-1:1:volume/vol-1"));
     assert!(is_like("*", "") && is_like("a*c", "abbc") && !is_like("a*c", "abb") && !is_like("a", "ab"));
-    let request = |context| Request { action: "", resource: "", context };
+    let request = |context| Request { action: "a:b", resource: "", context, principal: "events.amazonaws.com" };
     let null = serde_json::json!({"Null": {"aws:ResourceTag/a": "false", "aws:ResourceTag/b": "true"}});
     assert!(holds(&null, &request(&[("aws:ResourceTag/a", "")])));
     assert!(!holds(&null, &request(&[])));
@@ -117,4 +152,16 @@ fn the_little_of_iam_s_language_is_read_as_iam_reads_it() {
     assert!(holds(&equals, &request(&[("ec2:createaction", "CreateSnapshot")])));
     assert!(!holds(&equals, &request(&[("ec2:CreateAction", "CopySnapshot")])) && !holds(&equals, &request(&[])));
     assert!(holds(&Value::Null, &request(&[])));
+    let like = serde_json::json!({"ArnLike": {"aws:SourceArn": "arn:x:alarm:snapkeep-*"}});
+    assert!(holds(&like, &request(&[("aws:SourceArn", "arn:x:alarm:snapkeep-a")])));
+    assert!(!holds(&like, &request(&[("aws:SourceArn", "arn:x:alarm:other")])));
+    let one = serde_json::json!({"x": [
+        {"Effect": "Allow", "Action": "a:*", "Principal": {"Service": "events.amazonaws.com"}, "Resource": "*"},
+        {"Effect": "Deny", "Action": "a:b", "Principal": "*", "Resource": "*",
+         "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+    ]});
+    let one = Permissions(one);
+    assert_eq!(one.verdict("x", &request(&[])), Verdict::Allowed);
+    assert_eq!(one.verdict("x", &request(&[("aws:SecureTransport", "false")])), Verdict::Denied);
+    assert_eq!(one.verdict("x", &Request { principal: "sns.amazonaws.com", ..request(&[]) }), Verdict::NotAllowed);
 }

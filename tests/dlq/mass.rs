@@ -42,7 +42,7 @@ pub(crate) fn disaster(world: &World) -> Vec<Put> {
         attributes: Some((
             "poison",
             "UnreadableMessage".into(),
-            "`version` is 2; allowed: 1; a newer message needs a newer worker".into(),
+            "`version` is 2; allowed: at most 1; a newer message needs a newer worker".into(),
         )),
     }));
     let there = |number: usize| world.add_volume(ACCOUNT, OTHER_REGION, tags(&[("Number", &number.to_string())]));

@@ -93,6 +93,58 @@ async fn a_volume_that_cannot_be_made_is_refused_or_ends_in_error() {
 }
 
 #[tokio::test]
+async fn a_volumes_speed_is_what_its_type_allows() {
+    let (server, ec2) = serve(held()).await;
+    let new = |kind: VolumeType| ec2.create_volume().availability_zone(ZONE).volume_type(kind).size(200);
+    let cases: Vec<(CreateVolumeFluentBuilder, &str)> = vec![
+        (new(VolumeType::Gp2).iops(600), "InvalidParameterCombination"),
+        (new(VolumeType::St1).throughput(250), "InvalidParameterCombination"),
+        (new(VolumeType::Io1).iops(64_001), "InvalidParameterValue"),
+        (new(VolumeType::Io1).iops(64_000), "ok"),
+        (new(VolumeType::Io2).iops(100).throughput(125), "InvalidParameterCombination"),
+        (new(VolumeType::Gp3).iops(2999), "InvalidParameterValue"),
+        (new(VolumeType::Gp3).throughput(124), "InvalidParameterValue"),
+        (new(VolumeType::Gp3).iops(4000).throughput(250), "ok"),
+    ];
+    for (request, expected) in cases {
+        let said = format!("{request:?}");
+        assert_eq!(outcome(request.send().await), expected, "{said}");
+    }
+    new(VolumeType::Gp2).send().await.unwrap();
+    new(VolumeType::Gp3).send().await.unwrap();
+    server.world.clock.advance(minutes(1));
+    let found = ec2.describe_volumes().send().await.unwrap().volumes.unwrap();
+    let mut shown: Vec<_> =
+        found.iter().map(|each| (each.volume_type.as_ref().unwrap().as_str(), each.iops, each.throughput)).collect();
+    shown.sort_unstable();
+    let expected = [
+        ("gp2", Some(600), None),
+        ("gp3", Some(3000), Some(125)),
+        ("gp3", Some(4000), Some(250)),
+        ("io1", Some(64_000), None),
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[tokio::test]
+async fn a_volume_is_detached_but_not_from_under_a_running_instance() {
+    let world = held();
+    let (instance, volumes) = world.add_instance(ACCOUNT, REGION, tags(&[]), 2);
+    let (server, ec2) = serve(world).await;
+    let detach = async |volume: &str| outcome(ec2.detach_volume().volume_id(volume).send().await);
+    assert_eq!(detach(&volumes[0]).await, "OperationNotPermitted");
+    assert_eq!(outcome(ec2.detach_volume().volume_id(&volumes[1]).device("/dev/sdz").send().await), "IncorrectState");
+    assert_eq!(detach(&volumes[1]).await, "ok");
+    assert_eq!(detach(&volumes[1]).await, "IncorrectState");
+    let stop = |found: &mut simulator::world::instance::Instance| found.state = InstanceState::Stopped;
+    server.world.region(REGION, |region| region.instances.change(&instance, stop));
+    assert_eq!(detach(&volumes[0]).await, "ok");
+    let found = ec2.describe_volumes().send().await.unwrap().volumes.unwrap();
+    assert!(found.iter().all(|volume| volume.state.as_ref().unwrap().as_str() == "available"));
+    assert_eq!(outcome(ec2.delete_volume().volume_id(&volumes[1]).send().await), "ok");
+}
+
+#[tokio::test]
 async fn a_multi_attach_volume_has_up_to_sixteen_instances_of_its_zone() {
     let world = held();
     let volume =

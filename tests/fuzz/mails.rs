@@ -14,7 +14,7 @@ use crate::{Least, Reached, fuzz, is_sqs_text};
 pub(crate) const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:snapkeep";
 
 /// One of each kind of report, and what AWS sends.
-pub(crate) const REPORTS: [&str; 14] = [
+pub(crate) const REPORTS: [&str; 15] = [
     r#"{"report":"dead-letter","version":1,"action":"snapshot","job":"2f0c7e1a9b3d4c5e6f70","policy":"daily",
         "slot":"2026-11-20T02:00:00Z","account":"123456789012","region":"eu-central-1","volume":"vol-0123456789abcdef0",
         "instance":"i-0123456789abcdef0","name":"db","attempts":3,"failure":{"class":"permanent","code":"InternalError",
@@ -31,6 +31,13 @@ pub(crate) const REPORTS: [&str; 14] = [
     r#"{"report":"retention","version":1,"account":"123456789012","region":"eu-central-1","slot":"2026-11-20T03:00:00Z",
         "capped":"900 of 1000 snapshots would have been deleted","would_delete":["vol-2 daily: snap-1, snap-2"],
         "findings":["vol-1: its backups have stopped"],"count":4900,"at":"2026-11-20T03:00:07Z"}"#,
+    r#"{"report":"coverage","version":1,"policy":"daily","slot":"2026-11-20T06:00:00Z","rpo":"26h","covered":468,"uncovered":60,
+        "no_run":true,"selects_nothing":false,"volumes":[{"account":"123456789012","region":"eu-central-1",
+        "volume":"vol-0123456789abcdef0","instance":"i-0123456789abcdef0","name":"db","verdict":"failed",
+        "why":"the snapshot of 4h ago ended in error: no key","since":"2026-11-20T02:00:07Z"}],
+        "unknown":["account 123456789012, us-east-1: could not list volumes"],"findings":["eu-central-1: vol-4: snap-4"],
+        "finding_count":1,"unselected":["eu-central-1: vol-5 (scratch)"],"unselected_count":40,"enqueued":58,"unsent":["x"],
+        "at":"2026-11-20T06:00:07Z"}"#,
     r#"{"report":"lane-held","version":1,"action":"snapshot","policy":"daily","slot":"2026-11-20T02:00:00Z",
         "account":"123456789012","region":"eu-central-1","class":"configuration","code":"UnauthorizedOperation",
         "message":"not authorized","request_id":"4f0d7a3e","give_up_at":"2026-11-21T01:00:00Z","at":"2026-11-20T02:00:07Z"}"#,

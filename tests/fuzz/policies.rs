@@ -1,6 +1,6 @@
 //! Inputs of a schedule.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use serde_json::Value;
 use shared::vocabulary::policy::{Input as Policy, Retention};
@@ -10,7 +10,7 @@ use crate::mutation::{Input, mutated};
 use crate::{Least, Reached, check_refusal, fuzz};
 
 /// A policy with all its fields, the keyword event, one that prunes and adopts, and an event of EventBridge.
-pub(crate) const POLICIES: [&str; 4] = [
+pub(crate) const POLICIES: [&str; 5] = [
     r#"{"action":"snapshot","policy":"daily","select":{"resource":"volume","tags":{"Backup":["true","yes"]},
         "exclude_tags":{"Skip":[]},"exclude_boot_volumes":true,"state":"in-use"},"retain":"daily=7 weekly=4 yearly=all",
         "regions":["eu-central-1","us-east-1"],"accounts":["self","arn:aws:iam::123456789012:role/snapkeep",
@@ -21,6 +21,8 @@ pub(crate) const POLICIES: [&str; 4] = [
     r#"{"action":"prune","regions":"all","accounts":["self"],"cap":{"count":100,"percent":20},"orphans":"90d",
         "dry_run":false,"scheduled_time":"<aws.scheduler.scheduled-time>","adopt":[{"tags":{"Type":["Automated"]},
         "policy":"nightly","retain":"7d","time_zone":"UTC"},{"SnapshotKeyWord":"SnapshotDaily"}]}"#,
+    r#"{"action":"audit","policy":"daily","select":{"tags":{"Backup":["true"]},"exclude_tags":{"Skip":[]}},"retain":"7d",
+        "rpo":"26h","unselected":false,"regions":"all","scheduled_time":"2026-11-20T06:00:00Z"}"#,
     r#"{"version":"0","id":"6a7e8feb-b491-4cf7-a9f1-bf3703467718","detail-type":"Backup","source":"ops",
         "account":"123456789012","time":"2026-11-19T05:00:00Z","region":"us-east-1","resources":[],
         "detail":{"action":"snapshot","policy":"daily","select":{"tags":{"Backup":"true"}},"retain":7}}"#,
@@ -43,7 +45,7 @@ fn check(Input(bytes): &Input) -> Result<Reached, TestCaseError> {
             check_name(&policy.name)?;
             prop_assert!(!policy.accounts.is_empty() && policy.tags.len() <= 35);
             prop_assert!(policy.slot.to_string().parse() == Ok(policy.slot), "{}", policy.slot);
-            prop_assert!(policy.give_up_at > now() && policy.slot.time() <= now() + chrono::TimeDelta::days(1));
+            prop_assert!(policy.give_up_at > now() && policy.slot.time() <= now() + TimeDelta::days(1));
             if let Retention::Rule(rule) = &policy.retain {
                 check_rule(rule)?;
             }
@@ -58,6 +60,12 @@ fn check(Input(bytes): &Input) -> Result<Reached, TestCaseError> {
                 prop_assert!(!adoption.tags.0.is_empty(), "it would adopt every snapshot");
                 adoption.retain.as_ref().map_or(Ok(()), check_rule)?;
             }
+            Ok(Reached::TheEnd)
+        }
+        Ok(Policy::Audit(audit)) => {
+            check_name(&audit.policy.name)?;
+            prop_assert!((TimeDelta::minutes(30)..=TimeDelta::days(400)).contains(&audit.rpo), "{}", audit.rpo);
+            prop_assert!(audit.policy.give_up_at > now());
             Ok(Reached::TheEnd)
         }
         Err(problem) => {

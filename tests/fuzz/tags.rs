@@ -85,8 +85,8 @@ fn check_volume(policy: &Policy, volume: Tags, mut instance: Tags, device: Strin
     let volumes = vec![AttachedVolume { id: VOLUME.into(), device }];
     let mut survey = Survey::new(policy, Place { account: ACCOUNT.into(), role: None, region: "eu-central-1".into() });
     survey.add_instances(vec![Instance { id: id.into(), tags: instance, root_device: None, volumes }]);
-    let volume = Volume { id: VOLUME.into(), state: "in-use".into(), tags: volume, attachments: Vec::new() };
-    let job = survey.add_volume(volume).unwrap();
+    let volume = Volume { id: VOLUME.into(), state: "in-use".into(), tags: volume, ..Volume::default() };
+    let job = survey.add_volume(&volume).unwrap();
     let copied = &job.tags;
     prop_assert!(
         copied.len() <= 41 && copied.keys().all(|key| key != "DeleteOn" && key != "KeepForever"),

@@ -1,12 +1,22 @@
-//! A call of SQS, as far as the proxy reads it.
+//! A call of SQS or EC2, as far as the proxy reads it.
 
 use axum::http::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-/// A call of SQS.
+/// A call.
 pub(super) struct Call {
     pub action: String,
     pub body: Value,
+    pub protocol: Protocol,
+}
+
+/// How a service speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// JSON, with the action in a header: SQS.
+    Json,
+    /// A form, with the action in it; answers in XML: EC2 and STS.
+    Query,
 }
 
 /// Who calls what: the application's name in the SDK's user agent, and the action as IAM knows it, which has no batches.
@@ -26,22 +36,35 @@ pub(super) fn caller(headers: &HeaderMap, body: &[u8]) -> Option<(String, String
 }
 
 impl Call {
-    /// SQS speaks JSON, and names the action in a header:
-    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html>
     pub fn read(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
-        let action = headers.get("x-amz-target")?.to_str().ok()?.strip_prefix("AmazonSQS.")?;
-        Some(Self { action: action.into(), body: serde_json::from_slice(body).ok()? })
+        Self::sqs(headers, body).or_else(|| Self::query(body))
     }
 
-    pub fn queue(&self) -> &str {
-        self.body["QueueUrl"].as_str().unwrap_or_default()
+    /// SQS speaks JSON, and names the action in a header:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html>
+    fn sqs(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+        let action = headers.get("x-amz-target")?.to_str().ok()?.strip_prefix("AmazonSQS.")?;
+        Some(Self { action: action.into(), body: serde_json::from_slice(body).ok()?, protocol: Protocol::Json })
+    }
+
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html>
+    fn query(body: &[u8]) -> Option<Self> {
+        let fields = form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), json!(value)));
+        let body = Value::Object(fields.collect::<Map<_, _>>());
+        Some(Self { action: body["Action"].as_str()?.into(), body, protocol: Protocol::Query })
+    }
+
+    /// What it is about: the queue's URL, or the volume.
+    pub fn resource(&self) -> &str {
+        let resource = ["QueueUrl", "VolumeId"].iter().find_map(|name| self.body[*name].as_str());
+        resource.unwrap_or_default()
     }
 
     /// The messages that it sends, each as a call of its own.
     pub fn messages(&self) -> Vec<Value> {
         let sends = |body: &Value| {
             json!({
-                "QueueUrl": self.queue(), "MessageBody": body["MessageBody"],
+                "QueueUrl": self.resource(), "MessageBody": body["MessageBody"],
                 "MessageGroupId": body["MessageGroupId"], "MessageDeduplicationId": body["MessageDeduplicationId"],
             })
         };

@@ -17,7 +17,7 @@ pub(super) struct Mood {
     pub share: f64,
     /// Of the messages, which are sent twice.
     pub double: f64,
-    /// How often an action was called on a queue.
+    /// How often an action was called on a resource.
     called: HashMap<(String, String), u64>,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Mood {
 #[derive(Debug)]
 pub(super) struct Rule {
     pub action: String,
-    pub queue: String,
+    pub resource: String,
     pub code: String,
     pub times: usize,
 }
@@ -47,13 +47,13 @@ impl Mood {
     /// What goes wrong with this call, and the messages that are sent a second time.
     pub fn strike(&mut self, call: &Call) -> (Option<Trouble>, Vec<Value>) {
         // The name alone: the URL has a port, which is another one each time.
-        let queue = call.queue().rsplit('/').next().unwrap_or_default();
+        let queue = call.resource().rsplit('/').next().unwrap_or_default();
         let number = self.called.entry((call.action.clone(), queue.into())).or_default();
         *number += 1;
         let number = *number;
         let mut chance = Chance::of(self.seed, &[&call.action, queue], number);
         let trouble = self.rule(call).or_else(|| (chance.draw() < self.share).then(|| Trouble::draw(&mut chance)));
-        let messages = if call.queue().contains("jobs") { call.messages() } else { Vec::new() };
+        let messages = if call.resource().contains("jobs") { call.messages() } else { Vec::new() };
         let mut doubles = Vec::new();
         for message in messages {
             if chance.draw() < self.double {
@@ -65,7 +65,7 @@ impl Mood {
 
     fn rule(&mut self, call: &Call) -> Option<Trouble> {
         let is_it =
-            |rule: &&mut Rule| rule.times > 0 && rule.action == call.action && call.queue().contains(&rule.queue);
+            |rule: &&mut Rule| rule.times > 0 && rule.action == call.action && call.resource().contains(&rule.resource);
         let rule = self.rules.iter_mut().find(is_it)?;
         rule.times -= 1;
         Some(Trouble::Refused(rule.code.clone()))

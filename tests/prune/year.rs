@@ -8,18 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc, Weekday};
 use chrono_tz::Tz;
-use futures::StreamExt;
 use planner::plan::plan;
 use planner::prune::prune;
 use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config;
 use shared::rules::fate::Patience;
-use shared::vocabulary::job::{Job, Lane};
+use shared::vocabulary::job::Job;
 use shared::vocabulary::policy::{Policy, Prune, Regions};
 use simulator::faults::Fault;
 use simulator::fleet::tags;
@@ -28,9 +26,9 @@ use simulator::server::Server;
 use simulator::world::{Settings, World};
 use tokio::sync::mpsc;
 use worker::lanes::{Lanes, Outcome, Step};
-use worker::{Clock, Stop};
 
 use super::there;
+use crate::at_once::done_at_once;
 use crate::stack::ACCOUNT;
 
 /// Policy, its Region, its rule and how many volumes begin with it.
@@ -182,30 +180,15 @@ impl Year {
         self.work(receiver, now).await;
     }
 
-    /// Does all jobs, and those that fail again at once: nobody waits in a simulated year.
-    async fn work(&mut self, mut receiver: mpsc::Receiver<Job>, now: DateTime<Utc>) {
-        let mut jobs = Vec::new();
-        while let Ok(job) = receiver.try_recv() {
-            jobs.push(job);
-        }
-        while !jobs.is_empty() {
-            let mut lanes = BTreeMap::<Lane, Vec<Job>>::new();
-            jobs.drain(..).for_each(|job| lanes.entry(job.lane()).or_default().push(job));
-            for (lane, of_lane) in lanes {
-                let clock = Clock::start(now);
-                let stop = Stop::at(clock.after(Duration::from_secs(600)));
-                let steps: Vec<(Job, Step)> = self.lanes.perform(lane, None, of_lane, clock, stop).collect().await;
-                for (job, step) in steps {
-                    match step {
-                        Step::Finished(Outcome::Created(id)) => {
-                            self.ledger.entry((job.volume, job.policy)).or_default().push((now, id));
-                        }
-                        Step::Finished(Outcome::Pruned(_) | Outcome::AlreadyThere(_)) => {}
-                        Step::Again(next) => jobs.push(*next),
-                        Step::Dead(_) => self.dead += 1,
-                        step => panic!("{step:?}"),
-                    }
+    async fn work(&mut self, jobs: mpsc::Receiver<Job>, now: DateTime<Utc>) {
+        for (job, step) in done_at_once(&self.lanes, jobs, now).await {
+            match step {
+                Step::Finished(Outcome::Created(id)) => {
+                    self.ledger.entry((job.volume, job.policy)).or_default().push((now, id));
                 }
+                Step::Finished(Outcome::Pruned(_) | Outcome::AlreadyThere(_)) => {}
+                Step::Dead(_) => self.dead += 1,
+                step => panic!("{step:?}"),
             }
         }
     }

@@ -9,13 +9,13 @@ use clap::Args;
 use serde_json::json;
 
 use self::dropping::Dropping;
-use super::ask::confirmed;
 use super::filters::Filters;
 use super::letter::Letter;
 use super::needs::Now;
 use super::preview::{Choice, Preview, WORDS};
 use super::text::letters;
 use super::{Judged, Source};
+use crate::ask::confirmed;
 use crate::plan::Output;
 use crate::show::show;
 use crate::{Error, exit};

@@ -14,7 +14,6 @@ use shared::rules::need::Need;
 use shared::vocabulary::class::Class;
 
 use self::sending::{Done, Sending};
-use super::ask::confirmed;
 use super::filters::Filters;
 use super::letter::Letter;
 use super::mailbox::{AHEAD, HIDDEN};
@@ -22,6 +21,7 @@ use super::needs::Now;
 use super::preview::{Choice, Preview};
 use super::text::{ago, letters};
 use super::{Judged, Source, usage};
+use crate::ask::confirmed;
 use crate::plan::Output;
 use crate::show::show;
 use crate::{Error, exit};

@@ -25,7 +25,15 @@ const MOST_ACCOUNTS: usize = 5000;
 
 impl Places {
     pub fn add(&mut self, subject: &Subject) {
-        let Some((account, region)) = place(subject) else { return };
+        if let Subject::Report(Report::Coverage(coverage)) = subject {
+            coverage.volumes.iter().for_each(|volume| self.add_place(&volume.account, &volume.region));
+        }
+        if let Some((account, region)) = place(subject) {
+            self.add_place(account, region);
+        }
+    }
+
+    fn add_place(&mut self, account: &str, region: &str) {
         if is_account(account) && self.accounts.len() < MOST_ACCOUNTS {
             self.accounts.insert(account.into());
         }
@@ -58,8 +66,11 @@ fn place(subject: &Subject) -> Option<(&str, &str)> {
         Subject::Ebs(EbsFailure { account, region, .. }) | Subject::Alarm(Alarm { account, region, .. }) => {
             (account, region)
         }
-        Subject::Report(Report::Planning(_) | Report::Dropped(_) | Report::Unreadable(_)) | Subject::Unreadable(_) => {
-            return None;
+        Subject::Report(Report::Drill(drill)) => {
+            let failure = drill.failed.first()?;
+            (&failure.account, &failure.region)
         }
+        Subject::Report(Report::Planning(_) | Report::Coverage(_) | Report::Dropped(_) | Report::Unreadable(_))
+        | Subject::Unreadable(_) => return None,
     })
 }

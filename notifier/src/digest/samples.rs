@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::vocabulary::class::Class;
 use shared::vocabulary::job::{Action, Failure};
 use shared::vocabulary::report::{
-    DeadLetter, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention, Unreadable,
+    Coverage, DeadLetter, Drill, DrillFailure, Dropped, LaneHeld, LaneResumed, Planning, Report, Resolved, Retention,
+    Uncovered, Unreadable,
 };
 use shared::vocabulary::slot::Slot;
 
@@ -115,6 +116,44 @@ pub(super) fn retention() -> Retention {
     }
 }
 
+pub(super) fn coverage() -> Coverage {
+    let volume = |number: usize, verdict: &str, why: &str| Uncovered {
+        account: "123456789012".into(),
+        region: "eu-central-1".into(),
+        volume: format!("vol-{number:017}"),
+        instance: Some("i-0123456789abcdef0".into()),
+        name: Some("db".into()),
+        verdict: verdict.into(),
+        why: why.into(),
+        since: (verdict != "never").then(|| at(0)),
+    };
+    Coverage {
+        version: 1,
+        policy: "daily".into(),
+        slot: "2026-11-20T06:00:00Z".parse().unwrap(),
+        rpo: "26h".into(),
+        covered: 468,
+        uncovered: 60,
+        no_run: false,
+        selects_nothing: false,
+        volumes: vec![
+            volume(1, "failed", "the snapshot of 4h ago ended in error: The key is disabled"),
+            volume(2, "never", "there is no backup"),
+            volume(3, "stale", "the newest backup is 28h old"),
+        ],
+        unknown: vec![
+            "account 123456789012, us-east-1: could not list volumes in us-east-1: RequestLimitExceeded".into(),
+        ],
+        findings: vec!["eu-central-1: vol-4: snap-4 has been pending since 2026-11-18 02:00 UTC".into()],
+        finding_count: 1,
+        unselected: vec!["eu-central-1: vol-5 (scratch)".into()],
+        unselected_count: 40,
+        enqueued: 58,
+        unsent: vec!["account 123456789012, eu-central-1: 2 jobs were not enqueued: ServiceUnavailable".into()],
+        at: at(240),
+    }
+}
+
 pub(super) fn planning() -> Planning {
     let problems = vec!["`retain` is \"7 days\"; allowed: `7d`".into()];
     Planning { version: 1, policy: None, slot: None, problems, at: at(0) }
@@ -147,6 +186,25 @@ pub(super) fn alarm(name: &str, state: AlarmState, minutes: i64) -> Alarm {
     }
 }
 
+pub(super) fn drill() -> Drill {
+    let failed = DrillFailure {
+        account: "123456789012".into(),
+        region: "eu-central-1".into(),
+        snapshot: "snap-00000000000000001".into(),
+        volume: "vol-00000000000000001".into(),
+        reason: "vol-00000000000000009 ended in error".into(),
+    };
+    Drill {
+        version: 1,
+        policy: "daily".into(),
+        drill: "r-3f2a9c07be51".into(),
+        seed: "2026-11-20".into(),
+        succeeded: 2,
+        failed: vec![failed],
+        at: at(35),
+    }
+}
+
 /// All the kinds of reports, and each of AWS's.
 pub(super) fn all() -> Vec<Subject> {
     let mut prune = letter("daily", 2, "SnapshotLimitExceeded", "too many");
@@ -158,7 +216,9 @@ pub(super) fn all() -> Vec<Subject> {
         Report::LaneResumed(resumed()),
         Report::Resolved(resolved(1)),
         Report::Dropped(dropped()),
+        Report::Drill(drill()),
         Report::Retention(retention()),
+        Report::Coverage(coverage()),
         Report::Planning(planning()),
         Report::Unreadable(unreadable()),
     ];

@@ -34,10 +34,14 @@ pub(super) struct Section {
 /// SNS: "less than 100 characters". <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
 const LONGEST_SUBJECT: usize = 99;
 
-/// The subject of a message: printable ASCII, the worst first. Good news alone says so.
+/// How the headline of a drill begins: that one went well resolves nothing that was told before.
+pub(super) const DRILL: &str = "drill: ";
+
+/// The subject of a message: printable ASCII, the worst first. What was mended, and nothing else, says so.
 pub(super) fn subject(policy: &str, sections: &[Section]) -> String {
     let about = if policy.is_empty() { "snapkeep".into() } else { format!("snapkeep {policy}") };
-    let is_good = sections.iter().all(|section| section.severity == Severity::Info);
+    let is_news = |section: &Section| section.severity == Severity::Info && !section.headline.starts_with(DRILL);
+    let is_good = sections.iter().all(is_news);
     let resolved = is_good.then_some("resolved");
     let headlines: Vec<&str> =
         resolved.into_iter().chain(sections.iter().map(|section| section.headline.as_str())).collect();

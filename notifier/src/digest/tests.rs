@@ -1,7 +1,8 @@
 use serde_json::Value;
 
 use super::samples::{
-    alarm, all, at, dead, dropped, ebs, held, letter, news, planning, resolved, resumed, retention, unreadable,
+    alarm, all, at, coverage, dead, drill, dropped, ebs, held, letter, news, planning, resolved, resumed, retention,
+    unreadable,
 };
 use super::*;
 
@@ -177,6 +178,35 @@ fn dead_letters_that_a_person_has_dropped_are_told_with_reason_and_name() {
       job 00000000000000000008
       job 00000000000000000009
       and 2 more
+    "#);
+}
+
+#[test]
+fn a_drill_that_went_well_is_one_line_and_resolves_nothing() {
+    let alert = report(Report::Drill(Drill { failed: Vec::new(), ..drill() }));
+    let expected = ("snapkeep daily: drill: 2 snapshots restored and deleted again", Severity::Info);
+    assert_eq!((alert.subject.as_str(), alert.severity), expected);
+    assert_eq!(
+        alert.text,
+        "Drill r-3f2a9c07be51 at 2026-11-20 03:35:07 UTC, seed 2026-11-20: 2 of 2 snapshots became volumes.\n"
+    );
+}
+
+#[test]
+fn a_drill_that_failed_names_snapshot_volume_and_reason_and_what_to_type() {
+    let alert = report(Report::Drill(drill()));
+    let expected = ("snapkeep daily: drill: 1 of 3 snapshots could not be restored", Severity::Error);
+    assert_eq!((alert.subject.as_str(), alert.severity), expected);
+    insta::assert_snapshot!(alert.text, @r#"
+    Drill r-3f2a9c07be51 at 2026-11-20 03:35:07 UTC, seed 2026-11-20: 2 of 3 snapshots became volumes.
+
+    These did not, so that nothing can be restored from them as it is now:
+
+      snap-00000000000000001 of vol-00000000000000001, eu-central-1, account 123456789012: vol-00000000000000009 ended in error
+
+      Look: aws ec2 describe-snapshots --region eu-central-1 --snapshot-ids snap-00000000000000001
+      Try it by hand: snapkeep restore snap-00000000000000001 --regions eu-central-1
+      What else there is of it: snapkeep explain vol-00000000000000001 --regions eu-central-1
     "#);
 }
 
@@ -449,6 +479,77 @@ fn a_prune_that_the_cap_has_stopped_says_what_to_type() {
     "#);
     let found = Retention { capped: None, ..retention() };
     assert_eq!(report(Report::Retention(found)).severity, Severity::Warning);
+}
+
+#[test]
+fn an_audit_says_what_is_not_covered_and_what_nobody_knows() {
+    let alert = report(Report::Coverage(coverage()));
+    assert_eq!(
+        (alert.subject.as_str(), alert.severity),
+        (
+            "snapkeep daily: 60 volumes not covered, 1 place unknown, 1 bad snapshot, 40 volumes in no p",
+            Severity::Error
+        )
+    );
+    insta::assert_snapshot!(alert.text, @r#"
+    Audit of daily, 2026-11-20T06:00:00Z: 468 of 528 volumes can be restored to within 26h.
+
+    Of these places nothing is known. They could not be read to the end, and half a list proves nothing:
+
+      account 123456789012, us-east-1: could not list volumes in us-east-1: RequestLimitExceeded
+
+    Not covered, 60 volumes:
+
+      failed  vol-00000000000000001 (db) of i-0123456789abcdef0 in eu-central-1, account 123456789012: the snapshot of 4h ago ended in error: The key is disabled [2026-11-20 02:00:07 UTC]
+      never   vol-00000000000000002 (db) of i-0123456789abcdef0 in eu-central-1, account 123456789012: there is no backup
+      stale   vol-00000000000000003 (db) of i-0123456789abcdef0 in eu-central-1, account 123456789012: the newest backup is 28h old [2026-11-20 02:00:07 UTC]
+      and 57 more
+
+    Look at one of them: its snapshots, and which policies select it:
+      snapkeep explain VOLUME --regions eu-central-1
+    58 jobs were enqueued again. What fails once more is a dead letter:
+      snapkeep dlq list --policy daily
+
+    What the last run has missed could not all be enqueued again. The next audit tries once more:
+
+      account 123456789012, eu-central-1: 2 jobs were not enqueued: ServiceUnavailable
+
+    Snapshots that ended in error, or do not come to their end:
+
+      eu-central-1: vol-4: snap-4 has been pending since 2026-11-18 02:00 UTC
+
+    Volumes that no policy selects, so that nothing backs them up:
+
+      eu-central-1: vol-5 (scratch)
+      and 39 more
+      Tag them as a policy asks for; or, where no backup is wanted, with a tag of "exclude_tags".
+
+    All of it, as it is now:
+      snapkeep coverage --file daily.json --rpo 26h
+    "#);
+}
+
+#[test]
+fn an_audit_that_covers_all_it_knows_says_what_a_person_should_look_at() {
+    let nothing = || Coverage { uncovered: 0, volumes: vec![], unknown: vec![], unsent: vec![], ..coverage() };
+    let quiet = report(Report::Coverage(nothing()));
+    assert_eq!(quiet.subject, "snapkeep daily: 1 bad snapshot, 40 volumes in no policy");
+    assert_eq!(quiet.severity, Severity::Warning);
+    let none = Coverage { selects_nothing: true, covered: 0, findings: vec![], finding_count: 0, ..nothing() };
+    let none = Coverage { unselected: vec![], unselected_count: 0, ..none };
+    let alert = report(Report::Coverage(none));
+    assert_eq!(alert.subject, "snapkeep daily: the policy selects nothing");
+    assert!(alert.text.contains("  snapkeep plan --file daily.json\n"), "{}", alert.text);
+}
+
+#[test]
+fn an_audit_that_saw_no_run_says_so_and_of_two_the_newer_speaks() {
+    let older = Coverage { slot: "2026-11-19T06:00:00Z".parse().unwrap(), uncovered: 1, ..coverage() };
+    let newer = Coverage { no_run: true, uncovered: 2, ..coverage() };
+    let alert = alert([newer, older].map(Report::Coverage).map(Subject::Report));
+    assert!(alert.subject.starts_with("snapkeep daily: 2 volumes not covered"), "{}", alert.subject);
+    assert!(alert.text.contains("No run of the policy was seen within 26h"), "{}", alert.text);
+    assert!(alert.text.contains("  aws scheduler list-schedules "), "{}", alert.text);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! EC2 in one account and Region.
 
 mod holds;
+mod probe;
 mod snapshots;
+mod volumes;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use aws_smithy_runtime::client::retries::RetryPartition;
 use chrono::{DateTime, Utc};
 use futures::{Stream, TryStreamExt, stream};
 
+pub use self::probe::Allowed;
 use super::error::api_error;
 use crate::vocabulary::api_error::ApiError;
 use crate::vocabulary::inventory::{AttachedVolume, Attachment, Instance, Tags, Volume};
@@ -195,6 +198,7 @@ fn volume(volume: types::Volume) -> Volume {
         id: volume.volume_id.unwrap_or_default(),
         state: volume.state.map(|state| state.as_str().into()).unwrap_or_default(),
         tags: tags_of(volume.tags),
+        created: time(volume.create_time),
         attachments: attachments.collect(),
     }
 }

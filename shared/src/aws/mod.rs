@@ -2,6 +2,8 @@
 
 pub mod ec2;
 mod error;
+pub mod quotas;
+pub mod scheduler;
 pub mod sns;
 pub mod sqs;
 
@@ -21,6 +23,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::{Mutex, OnceCell};
 
 use self::ec2::Ec2;
+use self::quotas::Quotas;
+use self::scheduler::ScheduleGroup;
 use self::sns::Topic;
 use self::sqs::Queue;
 use crate::vocabulary::api_error::ApiError;
@@ -93,14 +97,23 @@ impl Aws {
         if let Some(ec2) = self.regional.lock().await.get(&key) {
             return Ok(ec2.clone());
         }
+        let owner = role.map_or("own", Role::account);
+        let ec2 = Ec2::new(&self.regional_config(role, region).await?, owner, region);
+        Ok(self.regional.lock().await.entry(key).or_insert(ec2).clone())
+    }
+
+    /// The service quotas of `region`, in the account of `role`, or in our own.
+    pub async fn quotas(&self, role: Option<&Role>, region: &str) -> Result<Quotas, ApiError> {
+        Ok(Quotas::new(&self.regional_config(role, region).await?, region))
+    }
+
+    async fn regional_config(&self, role: Option<&Role>, region: &str) -> Result<SdkConfig, ApiError> {
         let config = self.config.to_builder().region(Region::new(String::from(region)));
         let config = match role {
             None => config,
             Some(role) => config.credentials_provider(self.credentials(role).await?),
         };
-        let owner = role.map_or("own", Role::account);
-        let ec2 = Ec2::new(&config.build(), owner, region);
-        Ok(self.regional.lock().await.entry(key).or_insert(ec2).clone())
+        Ok(config.build())
     }
 
     /// The credentials of `role`: one provider for all Regions, and a role that STS is slow about holds up no other.
@@ -129,6 +142,11 @@ impl Aws {
     /// The queue at `url`.
     pub fn queue(&self, url: &str) -> Queue {
         Queue::new(&self.config, url)
+    }
+
+    /// The schedules of the group `name`, in the Region that the environment names.
+    pub fn schedule_group(&self, name: &str) -> ScheduleGroup {
+        ScheduleGroup::new(&self.config, name)
     }
 
     /// The topic `arn`.

@@ -67,7 +67,7 @@ pub fn judge(case: &Case<'_>, snapshots: &[Snapshot]) -> Judgement {
     let mut judgement = Judgement::default();
     let mut policies = BTreeMap::<&str, Vec<&Snapshot>>::new();
     for snapshot in snapshots {
-        match policy_of(case, snapshot) {
+        match policy_of(case.account, case.volume, snapshot) {
             Ok(policy) => policies.entry(policy).or_default().push(snapshot),
             Err(reason) => judgement.verdicts.push(verdict(snapshot, vec![reason], None)),
         }
@@ -95,10 +95,10 @@ pub fn judge(case: &Case<'_>, snapshots: &[Snapshot]) -> Judgement {
     judgement
 }
 
-/// The policy that a snapshot is of, or why it is left alone whatever the rules say.
-fn policy_of<'a>(case: &Case<'_>, snapshot: &'a Snapshot) -> Result<&'a str, Reason> {
+/// The policy that a snapshot of `account` and `volume` is of, or why it is left alone whatever the rules say.
+pub(crate) fn policy_of<'a>(account: &str, volume: &str, snapshot: &'a Snapshot) -> Result<&'a str, Reason> {
     let policy = snapshot.tags.get(tag::POLICY).ok_or(Reason::NotOurs)?;
-    if snapshot.owner != case.account {
+    if snapshot.owner != account {
         return Err(Reason::AnotherAccount(snapshot.owner.clone()));
     }
     if let Some(service) = snapshot.tags.keys().find_map(|key| manager(key)) {
@@ -107,7 +107,7 @@ fn policy_of<'a>(case: &Case<'_>, snapshot: &'a Snapshot) -> Result<&'a str, Rea
     if is_copy(snapshot) {
         return Err(Reason::Copy);
     }
-    let is_its_volume = |volume: &String| volume == case.volume;
+    let is_its_volume = |found: &String| found == volume;
     match is_its_volume(&snapshot.volume) && snapshot.tags.get(tag::VOLUME).is_none_or(is_its_volume) {
         true => Ok(policy),
         false => Err(Reason::AnotherVolume(snapshot.volume.clone())),

@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn volume(state: &str, tags_: &str) -> Volume {
-        Volume { id: "vol-1".into(), state: state.into(), tags: tags(tags_), attachments: vec![] }
+        Volume { id: "vol-1".into(), state: state.into(), tags: tags(tags_), ..Volume::default() }
     }
 
     fn instance(id: &str, tags_: &str) -> Instance {

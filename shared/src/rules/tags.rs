@@ -7,9 +7,9 @@ use crate::vocabulary::problem::shortened;
 use crate::vocabulary::tag;
 
 /// EC2's limit: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
-const MOST_TAGS: usize = 50;
+pub(super) const MOST_TAGS: usize = 50;
 /// EC2's limit for a tag's value, in characters.
-const LONGEST_VALUE: usize = 256;
+pub(super) const LONGEST_VALUE: usize = 256;
 /// How many tags [`snapshot_tags`] writes by itself at the most.
 const MOST_OWN_TAGS: usize = 9;
 /// EC2's limit for a description, in characters.
@@ -89,7 +89,7 @@ pub fn description(job: &Job) -> String {
 }
 
 /// Tags that are AWS's, ours, or a person's order on one snapshot: copied, they would give orders nobody gave.
-fn is_reserved(key: &str) -> bool {
+pub(super) fn is_reserved(key: &str) -> bool {
     let lower = key.to_lowercase();
     lower.starts_with("aws:") || lower.starts_with("snapkeep:") || key == tag::DELETE_ON || key == tag::KEEP_FOREVER
 }

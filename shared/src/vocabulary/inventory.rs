@@ -40,6 +40,8 @@ pub struct Volume {
     pub state: String,
     /// All its tags.
     pub tags: Tags,
+    /// When it was created, where EC2 says so.
+    pub created: Option<DateTime<Utc>>,
     /// Where it is attached; several for Multi-Attach.
     pub attachments: Vec<Attachment>,
 }

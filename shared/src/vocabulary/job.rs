@@ -17,7 +17,8 @@ use super::problem::{Problem, shortened};
 use super::retain::{self, RetainRule};
 use super::slot::Slot;
 
-/// The version of the job message that this program writes, and the newest that it reads.
+/// The version of the job message that this program writes, and the newest that it reads. It reads all older ones too:
+/// messages of the release before are on the queue while it is deployed.
 pub const VERSION: u64 = 1;
 
 /// What to do with one volume in one slot. It carries all that the worker needs, so that nothing else
@@ -286,9 +287,12 @@ fn check_version(value: &Value) -> Result<(), Problem> {
         return Err(Problem::value("body", value, "a JSON object, the job message of version 1"));
     };
     match fields.get("version").map(|version| (version.as_u64(), version)) {
-        Some((Some(VERSION), _)) => Ok(()),
-        Some((_, version)) => Err(Problem::value("version", version, "1; a newer message needs a newer worker")),
-        None => Err(Problem::missing("version", "1")),
+        Some((Some(1..=VERSION), _)) => Ok(()),
+        Some((_, version)) => {
+            let allowed = format!("at most {VERSION}; a newer message needs a newer worker");
+            Err(Problem::value("version", version, &allowed))
+        }
+        None => Err(Problem::missing("version", &format!("at most {VERSION}"))),
     }
 }
 
@@ -321,7 +325,7 @@ pub fn is_volume(text: &str) -> bool {
 
 /// EC2's ids are a prefix and 8 or 17 hexadecimal digits:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>
-fn is_resource_id(text: &str, prefix: &str) -> bool {
+pub(super) fn is_resource_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {
         (8..=17).contains(&digits.len()) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     })
@@ -417,6 +421,7 @@ mod tests {
     fn an_unreadable_message_is_refused_by_its_field() {
         check_refused(r#""version":1"#, r#""version":2"#, "version", "newer worker");
         check_refused(r#""version":1"#, r#""version":"1""#, "version", "newer worker");
+        check_refused(r#""version":1"#, r#""version":0"#, "version", "at most 1");
         check_refused(r#""version":1,"#, "", "version", "1");
         check_refused(r#""action":"snapshot""#, r#""action":"destroy""#, "body", "snapshot");
         check_refused("vol-0123456789abcdef0", "vol-*", "volume", "vol-0123456789abcdef0");

@@ -1,15 +1,17 @@
 //! A policy: the input of a schedule, and all the configuration that a run has.
 
+mod audit;
 mod fields;
 mod prune;
 mod read;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+pub use self::audit::Audit;
 pub use self::prune::{Adoption, Cap, Prune};
 use super::retain::RetainRule;
 use super::selection::Selection;
@@ -22,6 +24,8 @@ pub enum Input {
     Snapshot(Policy),
     /// Delete those that no rule keeps.
     Prune(Prune),
+    /// Prove that each volume can be restored, and say so where it cannot.
+    Audit(Audit),
 }
 
 /// A policy whose action is `snapshot`.
@@ -49,6 +53,8 @@ pub struct Policy {
     pub slot: Slot,
     /// When the run was planned.
     pub planned: DateTime<Utc>,
+    /// How long after its slot its jobs are pursued.
+    pub give_up_after: TimeDelta,
     /// When its jobs give up: a while after the slot, or after the planning where the slot is so long ago.
     pub give_up_at: DateTime<Utc>,
 }

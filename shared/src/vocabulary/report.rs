@@ -24,6 +24,8 @@ pub enum Report {
     Planning(Planning),
     /// A run that prunes has found what a person must look at.
     Retention(Retention),
+    /// An audit has found what is not covered, or what nobody knows.
+    Coverage(Coverage),
     /// A lane waits until a person has mended its configuration.
     LaneHeld(LaneHeld),
     /// A lane that waited goes on.
@@ -32,6 +34,8 @@ pub enum Report {
     Resolved(Resolved),
     /// A person has dropped dead letters.
     Dropped(Dropped),
+    /// A drill has tried to restore snapshots.
+    Drill(Drill),
 }
 
 /// A job that went to the dead-letter queue.
@@ -169,6 +173,41 @@ pub struct Dropped {
     pub at: DateTime<Utc>,
 }
 
+/// A drill: snapshots of one policy that were made into volumes, to see whether they can be, and deleted again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drill {
+    /// [`VERSION`].
+    pub version: u64,
+    /// The policy's name.
+    pub policy: String,
+    /// The drill's id.
+    pub drill: String,
+    /// What decided which snapshots were drawn.
+    pub seed: String,
+    /// Of how many snapshots the volume became available.
+    pub succeeded: usize,
+    /// The others.
+    #[serde(default)]
+    pub failed: Vec<DrillFailure>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A snapshot that did not become a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillFailure {
+    /// The account.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// `snap-…`
+    pub snapshot: String,
+    /// The volume that it was taken of.
+    pub volume: String,
+    /// What went wrong.
+    pub reason: String,
+}
+
 /// A message on the jobs queue that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
@@ -225,6 +264,79 @@ pub struct Retention {
     pub count: usize,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+/// What an audit has found: one report, however many volumes it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// [`VERSION`].
+    pub version: u64,
+    /// The policy's name.
+    pub policy: String,
+    /// The audit's own scheduled time.
+    pub slot: Slot,
+    /// How old a backup may be, such as `26h`.
+    pub rpo: String,
+    /// Volumes that are covered.
+    pub covered: usize,
+    /// Volumes that are not.
+    pub uncovered: usize,
+    /// No run of the policy was seen within the RPO.
+    #[serde(default)]
+    pub no_run: bool,
+    /// The policy selects no volume anywhere.
+    #[serde(default)]
+    pub selects_nothing: bool,
+    /// The first of the volumes that are not covered, the worst of each place first.
+    #[serde(default)]
+    pub volumes: Vec<Uncovered>,
+    /// Places that could not be read whole, so that their volumes are unknown, and why.
+    #[serde(default)]
+    pub unknown: Vec<String>,
+    /// Snapshots in `error`, and snapshots that do not come to their end: the first.
+    #[serde(default)]
+    pub findings: Vec<String>,
+    /// How many there are.
+    #[serde(default)]
+    pub finding_count: usize,
+    /// Of volumes that no policy selects, the first.
+    #[serde(default)]
+    pub unselected: Vec<String>,
+    /// How many there are.
+    #[serde(default)]
+    pub unselected_count: usize,
+    /// Jobs that were enqueued again.
+    #[serde(default)]
+    pub enqueued: usize,
+    /// Jobs that the queue would not take, and why.
+    #[serde(default)]
+    pub unsent: Vec<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A volume that is not covered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uncovered {
+    /// The account.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// `vol-…`
+    pub volume: String,
+    /// `i-…`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Its name, to be recognised by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `failed`, `never` or `stale`.
+    pub verdict: String,
+    /// Why, in words.
+    pub why: String,
+    /// When the newest snapshot was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
 }
 
 impl DeadLetter {

@@ -1,4 +1,5 @@
-//! The keys of the tags that a snapshot of ours bears. They are a contract: other programs and people read them.
+//! The keys of the tags that a snapshot of ours bears, and a volume that was restored. They are a contract: other
+//! programs and people read them.
 
 /// The policy's name: whose the snapshot is. Without this tag it is never touched.
 pub const POLICY: &str = "snapkeep:policy";
@@ -26,3 +27,14 @@ pub const KEEP_FOREVER: &str = "KeepForever";
 pub const NAME: &str = "Name";
 /// The tag of an instance that overrides its policy's retain rule: a number of days, or any rule.
 pub const RETENTION: &str = "Retention";
+
+/// On a volume: the restore that made it. Without this tag `snapkeep restore --undo` never touches it.
+pub const RESTORE: &str = "snapkeep:restore";
+/// On a restored volume: the snapshot that it was made of.
+pub const RESTORED_FROM: &str = "snapkeep:restored-from";
+/// On a restored volume: the volume that the snapshot was taken of.
+pub const RESTORED_VOLUME: &str = "snapkeep:restored-volume";
+/// On a restored volume: the device that the source was attached as.
+pub const RESTORED_DEVICE: &str = "snapkeep:restored-device";
+/// On a volume that was made only to see whether it can be: the drill, which deletes it.
+pub const DRILL: &str = "snapkeep:drill";

@@ -158,6 +158,7 @@ fn volume_of(
         size: plan.size,
         kind: plan.kind,
         iops: None,
+        throughput: None,
         zone: text(zone),
         snapshot: plan.snapshot.clone(),
         key: plan.key.clone(),

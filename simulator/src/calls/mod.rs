@@ -2,6 +2,7 @@
 
 mod bin;
 mod copies;
+mod encryption;
 mod fast_restores;
 mod images;
 mod instances;
@@ -123,8 +124,11 @@ const ACTIONS: &[Action] = &[
         &["VolumeId", "IncludeManagedResources", "Filter", "MaxResults", "NextToken"],
         volumes::describe,
     ),
+    // `Force` is for an instance that does not let go: here all let go.
+    action("DetachVolume", &["VolumeId", "InstanceId", "Device", "Force"], volumes::detach),
     action("DisableFastSnapshotRestores", &["AvailabilityZone", "SourceSnapshotId"], fast_restores::disable),
     action("EnableFastSnapshotRestores", &["AvailabilityZone", "SourceSnapshotId"], fast_restores::enable),
+    action("GetEbsEncryptionByDefault", &[], encryption::by_default),
     action("ListSnapshotsInRecycleBin", &["SnapshotId", "MaxResults", "NextToken"], bin::list),
     action("LockSnapshot", &["SnapshotId", "LockMode", "CoolOffPeriod", "LockDuration", "ExpirationDate"], locks::lock),
     action(

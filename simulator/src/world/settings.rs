@@ -52,6 +52,8 @@ pub struct Settings {
     /// The user guide says that deleting it disables them, and a test in hashicorp/terraform-provider-aws#35211, in
     /// 2024, that it is deleted: <https://docs.aws.amazon.com/ebs/latest/userguide/manage-fsr-enable.html>
     pub refuses_fast_restored: bool,
+    /// What `GetEbsEncryptionByDefault` says, in every account and Region. It encrypts nothing: say so of the volumes.
+    pub encrypts_by_default: bool,
     /// KMS keys that cannot be used any more, as they stand on volumes and snapshots.
     pub revoked_keys: BTreeSet<String>,
     /// What sets apart one repeatable run from another: ids and faults that strike a share of the calls.
@@ -140,6 +142,7 @@ impl Default for Settings {
             share_mutating_bucket: false,
             locked_snapshot_code: "OperationNotPermitted".into(),
             refuses_fast_restored: true,
+            encrypts_by_default: false,
             revoked_keys: BTreeSet::new(),
             seed: 0,
         }

@@ -27,6 +27,8 @@ pub struct Volume {
     pub kind: VolumeType,
     /// Provisioned operations a second, of io1, io2 and gp3.
     pub iops: Option<u32>,
+    /// Provisioned throughput in MiB/s, of gp3.
+    pub throughput: Option<u32>,
     /// Where it is: `eu-central-1a`.
     pub zone: Text,
     /// The snapshot that it was made from.
@@ -87,6 +89,24 @@ pub enum VolumeType {
     Sc1,
 }
 
+impl Volume {
+    /// The operations a second that EC2 shows: of gp2 those that its size gives it, 3 for each GiB, 100 to 16,000.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Volume.html>
+    pub fn shown_iops(&self) -> Option<u32> {
+        match self.kind {
+            VolumeType::Gp2 => Some((3 * self.size).clamp(100, 16_000)),
+            VolumeType::Gp3 => self.iops.or(Some(3000)),
+            VolumeType::Io1 | VolumeType::Io2 => self.iops,
+            VolumeType::Standard | VolumeType::St1 | VolumeType::Sc1 => None,
+        }
+    }
+
+    /// The throughput in MiB/s that EC2 shows: gp3's.
+    pub fn shown_throughput(&self) -> Option<u32> {
+        (self.kind == VolumeType::Gp3).then(|| self.throughput.unwrap_or(125))
+    }
+}
+
 impl VolumeState {
     /// EC2's word for it.
     pub fn name(self) -> &'static str {
@@ -125,6 +145,17 @@ impl VolumeType {
     /// Whether its operations a second must be said.
     pub fn is_provisioned(self) -> bool {
         matches!(self, Self::Io1 | Self::Io2)
+    }
+
+    /// The operations a second that one may ask for:
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVolume.html>
+    pub fn iops(self) -> Option<std::ops::RangeInclusive<u32>> {
+        match self {
+            Self::Gp3 => Some(3000..=80_000),
+            Self::Io1 => Some(100..=64_000),
+            Self::Io2 => Some(100..=256_000),
+            Self::Standard | Self::Gp2 | Self::St1 | Self::Sc1 => None,
+        }
     }
 
     /// The sizes that it may have, in GiB: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVolume.html>

@@ -63,6 +63,17 @@ impl Ec2 {
         Ok(found)
     }
 
+    /// A snapshot of our own account, whoever made it.
+    pub async fn snapshot(&self, id: &str) -> Result<Option<Snapshot>, ApiError> {
+        Ok(self.snapshots_with("snapshot-id", std::iter::once(&id.into()), None).await?.into_iter().next())
+    }
+
+    /// Our own snapshots that say they were taken of a volume of `instance`, by a policy of ours.
+    pub async fn snapshots_of_instance(&self, instance: &str) -> Result<Vec<Snapshot>, ApiError> {
+        let (name, ours) = (format!("tag:{}", tag::INSTANCE), filter("tag-key", [tag::POLICY.into()]));
+        self.snapshots_with(&name, std::iter::once(&instance.into()), Some(ours)).await
+    }
+
     /// Whether a snapshot of our own is there, whoever made it.
     pub async fn is_there(&self, snapshot: &str) -> Result<bool, ApiError> {
         let found = self.snapshots_with("snapshot-id", std::iter::once(&snapshot.into()), None).await?;
@@ -72,6 +83,11 @@ impl Ec2 {
     /// Our own snapshots that bear the tag of a policy of ours, page by page.
     pub fn managed_snapshots(&self) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
         self.own_snapshots(vec![filter("tag-key", [tag::POLICY.into()])])
+    }
+
+    /// All our own snapshots, whoever made them, page by page: those that the Region's quota counts.
+    pub fn all_snapshots(&self) -> impl Stream<Item = Result<Vec<Snapshot>, ApiError>> + use<> {
+        self.own_snapshots(Vec::new())
     }
 
     /// Our own snapshots with `tags`, whoever made them, page by page; filtered as instances are.
@@ -162,6 +178,6 @@ fn snapshot(snapshot: types::Snapshot) -> Snapshot {
     }
 }
 
-fn sdk_tags(tags: Vec<(String, String)>) -> Vec<types::Tag> {
+pub(super) fn sdk_tags(tags: Vec<(String, String)>) -> Vec<types::Tag> {
     tags.into_iter().map(|(key, value)| types::Tag::builder().key(key).value(value).build()).collect()
 }

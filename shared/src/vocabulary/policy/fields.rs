@@ -1,6 +1,7 @@
 //! The fields of a policy, one by one: each is read whole, or refused with its name, its value and what is allowed.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -127,10 +128,18 @@ impl Fields {
     /// before SQS moves it to the dead-letter queue.
     pub(super) fn give_up_after(&mut self) -> Result<Option<TimeDelta>, Problem> {
         const ALLOWED: &str = "minutes, hours or days such as `50m`, `23h`, `2d`; 10 minutes to 2 days";
-        let Some(value) = self.map.remove("give_up_after") else { return Ok(None) };
-        let read = value.as_str().and_then(span);
-        let read = read.filter(|span| (TimeDelta::minutes(10)..=TimeDelta::days(2)).contains(span));
-        read.map(Some).ok_or_else(|| self.refused("give_up_after", &value, ALLOWED))
+        self.span("give_up_after", TimeDelta::minutes(10)..=TimeDelta::days(2), ALLOWED)
+    }
+
+    pub(super) fn span(
+        &mut self,
+        name: &str,
+        range: RangeInclusive<TimeDelta>,
+        allowed: &str,
+    ) -> Result<Option<TimeDelta>, Problem> {
+        let Some(value) = self.map.remove(name) else { return Ok(None) };
+        let read = value.as_str().and_then(span).filter(|span| range.contains(span));
+        read.map(Some).ok_or_else(|| self.refused(name, &value, allowed))
     }
 
     pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Problem> {

@@ -70,6 +70,7 @@ impl Prune {
         match Input::parse(event, now)? {
             Input::Prune(prune) => Ok(prune),
             Input::Snapshot(_) => Err(Problem::value("action", &"snapshot", "\"prune\"")),
+            Input::Audit(_) => Err(Problem::value("action", &"audit", "\"prune\"")),
         }
     }
 

@@ -7,17 +7,20 @@ use chrono_tz::Tz;
 use serde_json::Value;
 
 use super::fields::{Fields, retain_rule, tag_match};
-use super::{Input, Policy, Prune, Retention};
+use super::{Audit, Input, Policy, Prune, Retention};
 use crate::vocabulary::job::GIVE_UP_AFTER;
 use crate::vocabulary::problem::Problem;
 use crate::vocabulary::retain::{self, RetainRule};
 use crate::vocabulary::selection::{AttachmentState, Resource, Selection, TagMatch};
+use crate::vocabulary::slot::Slot;
 
 const POLICY: &str = "action, policy, select, retain, regions, accounts, time_zone, copy_tags, tags, dry_run, \
      give_up_after, scheduled_time, time; or SnapshotKeyWord, regions, accounts, dry_run, scheduled_time, time";
+const AUDIT: &str = "action, policy, select, retain, rpo, unselected, regions, accounts, time_zone, copy_tags, tags, dry_run, \
+     give_up_after, scheduled_time, time; or SnapshotKeyWord, rpo, unselected, regions, accounts, dry_run, scheduled_time, time";
 const SELECT: &str = r#"an object such as {"tags": {"Backup": ["true"]}}"#;
 const OBJECT: &str = "a policy, a JSON object such as {\"action\": \"snapshot\", …}";
-const ACTION: &str = "\"snapshot\" or \"prune\"; `audit` is not built yet";
+const ACTION: &str = "\"snapshot\", \"prune\" or \"audit\"";
 
 impl Input {
     /// Reads the input of a schedule: a policy, the keyword event `{"SnapshotKeyWord": "SnapshotDaily"}`, or an
@@ -31,6 +34,7 @@ impl Input {
         }
         fields.set_default("time", time);
         match fields.has("SnapshotKeyWord") {
+            _ if fields.is("action", "audit") => Audit::of_fields(fields, now).map(Self::Audit),
             true => Policy::of_keyword(fields, now).map(Self::Snapshot),
             false if fields.is("action", "prune") => Prune::of_fields(fields, now).map(Self::Prune),
             false => Policy::of_policy(fields, now).map(Self::Snapshot),
@@ -44,16 +48,19 @@ impl Policy {
         match Input::parse(event, now)? {
             Input::Snapshot(policy) => Ok(policy),
             Input::Prune(_) => Err(Problem::value("action", &"prune", "\"snapshot\"; to prune: snapkeep prune")),
+            Input::Audit(_) => Err(Problem::value("action", &"audit", "\"snapshot\"; to audit: snapkeep coverage")),
         }
     }
 
-    fn of_policy(mut fields: Fields, now: DateTime<Utc>) -> Result<Self, Problem> {
+    /// A policy that takes snapshots, or one that audits what such a policy has taken: they say the same.
+    pub(super) fn of_policy(mut fields: Fields, now: DateTime<Utc>) -> Result<Self, Problem> {
+        let is_audit = fields.is("action", "audit");
         fields.only(
-            POLICY,
+            if is_audit { AUDIT } else { POLICY },
             &["action", "policy", "select", "retain", "time_zone", "copy_tags", "tags", "give_up_after"],
         )?;
         match fields.required("action", ACTION)? {
-            Value::String(action) if action == "snapshot" => {}
+            Value::String(action) if action == "snapshot" || is_audit => {}
             other => return Err(fields.refused("action", &other, ACTION)),
         }
         let select = fields.required("select", SELECT)?;
@@ -75,13 +82,25 @@ impl Policy {
             dry_run: fields.flag("dry_run")?.unwrap_or(false),
             slot,
             planned: now,
+            give_up_after,
             give_up_at: slot.deadline(give_up_after, now),
         })
     }
 
+    /// The same policy for another slot, planned at `now`.
+    #[must_use]
+    pub fn of_slot(&self, slot: Slot, now: DateTime<Utc>) -> Self {
+        Self { slot, planned: now, give_up_at: slot.deadline(self.give_up_after, now), ..self.clone() }
+    }
+
+    /// Whether its rule keeps hourly snapshots, so that it is taken for an hourly one.
+    pub fn keeps_hourly(&self) -> bool {
+        matches!(&self.retain, Retention::Rule(rule) if rule.keeps_hourly())
+    }
+
     /// The event of the oldest way of doing this: the keyword is the policy's name, the tag that selects
     /// instances, and the tag whose value says how many snapshots to keep.
-    fn of_keyword(mut fields: Fields, now: DateTime<Utc>) -> Result<Self, Problem> {
+    pub(super) fn of_keyword(mut fields: Fields, now: DateTime<Utc>) -> Result<Self, Problem> {
         fields.only("SnapshotKeyWord, regions, accounts, dry_run, scheduled_time, time", &["SnapshotKeyWord"])?;
         let keyword = fields.name("SnapshotKeyWord")?;
         let slot = fields.slot(now)?;
@@ -102,6 +121,7 @@ impl Policy {
             dry_run: fields.flag("dry_run")?.unwrap_or(false),
             slot,
             planned: now,
+            give_up_after: GIVE_UP_AFTER,
             give_up_at: slot.deadline(GIVE_UP_AFTER, now),
         })
     }

@@ -1,0 +1,5 @@
+//! The audit, held against a truth that is known otherwise.
+
+mod command;
+mod mass;
+mod month;
