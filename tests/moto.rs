@@ -102,7 +102,7 @@ const DETACH: &str = r#"
 import boto3, sys
 ec2 = boto3.client("ec2", region_name="eu-central-1", endpoint_url=sys.argv[1], aws_access_key_id="123456789012", aws_secret_access_key="x")
 for v in ec2.describe_volumes(Filters=[{"Name": "tag-key", "Values": ["snapkeep:restore"]}])["Volumes"]:
-    ec2.detach_volume(VolumeId=v["VolumeId"])
+    ec2.detach_volume(VolumeId=v["VolumeId"], InstanceId=v["Attachments"][0]["InstanceId"])
 for i in ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": ["db"]}])["Reservations"][0]["Instances"]: print(i["InstanceId"])
 "#;
 

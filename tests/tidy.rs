@@ -36,7 +36,7 @@ fn check_absent(folder: &str, words: &[&str], except: &str) {
 
 #[test]
 fn only_the_adapters_know_the_sdk() {
-    for folder in ["shared/src", "planner/src", "worker/src", "notifier/src", "cli/src", "simulator/src"] {
+    for folder in ["shared/src", "planner/src", "worker/src", "notifier/src", "cli/src", "simulator/src", "bench/src"] {
         check_absent(folder, &["aws_sdk_", "aws_config", "aws_smithy"], "shared/src/aws");
     }
 }

@@ -15,7 +15,7 @@ use crate::systems::{Pipeline, Spent, System, custodian, daily, script, snapkeep
 use crate::{Drain, Result};
 
 /// The worker's default, in calls a second of life.
-pub const DEFAULT_RATE: f64 = 4.5;
+pub const DEFAULT_RATE: f64 = 4.9;
 /// A Lambda of whoever works through all by itself is killed after so many seconds.
 const LAMBDA_ENDS: f64 = 900.0;
 

@@ -125,23 +125,32 @@ impl Options {
         }
     }
 
-    /// A policy that takes snapshots is audited as it stands.
-    fn audit(&self, mut event: Value, regions: Option<Regions>, now: DateTime<Utc>) -> Result<Audit, Error> {
-        let is_of_snapshots = event.get("action").is_none_or(|action| action == "snapshot");
-        if let Some(fields) = event.as_object_mut() {
-            regions.iter().for_each(|_| drop(fields.remove("regions")));
-            if let Some(rpo) = &self.rpo {
-                is_of_snapshots.then(|| fields.insert("action".into(), json!("audit")));
-                fields.insert("rpo".into(), json!(rpo));
-            }
-        }
-        let mut audit = match is_of_snapshots && self.rpo.is_none() {
-            true => Audit::of(Policy::parse(&event, now)?),
-            false => Audit::parse(&event, now)?,
-        };
-        audit.policy.regions = regions.or(audit.policy.regions);
-        Ok(audit)
+    fn audit(&self, event: Value, regions: Option<Regions>, now: DateTime<Utc>) -> Result<Audit, Error> {
+        audit_of(event, self.rpo.as_deref(), regions, now)
     }
+}
+
+/// A policy that takes snapshots is audited as it stands.
+pub(crate) fn audit_of(
+    mut event: Value,
+    rpo: Option<&str>,
+    regions: Option<Regions>,
+    now: DateTime<Utc>,
+) -> Result<Audit, Error> {
+    let is_of_snapshots = event.get("action").is_none_or(|action| action == "snapshot");
+    if let Some(fields) = event.as_object_mut() {
+        regions.iter().for_each(|_| drop(fields.remove("regions")));
+        if let Some(rpo) = rpo {
+            is_of_snapshots.then(|| fields.insert("action".into(), json!("audit")));
+            fields.insert("rpo".into(), json!(rpo));
+        }
+    }
+    let mut audit = match is_of_snapshots && rpo.is_none() {
+        true => Audit::of(Policy::parse(&event, now)?),
+        false => Audit::parse(&event, now)?,
+    };
+    audit.policy.regions = regions.or(audit.policy.regions);
+    Ok(audit)
 }
 
 /// Audits one policy, and shows on a terminal how far it is.
@@ -188,7 +197,7 @@ async fn progress<T>(policy: &str, meter: &Meter) -> T {
 }
 
 /// Fails where no place could be looked at: without credentials there is nothing to show.
-fn reached(coverage: &Coverage) -> Result<(), Error> {
+pub(crate) fn reached(coverage: &Coverage) -> Result<(), Error> {
     match coverage.regions.is_empty() {
         false => Ok(()),
         true => Err(Error::Failed(format!(

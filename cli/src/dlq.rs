@@ -15,6 +15,7 @@ mod preview;
 mod redrive;
 mod show;
 pub(crate) mod text;
+mod told;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
@@ -28,6 +29,7 @@ use self::letter::Letter;
 use self::list::heading;
 use self::mailbox::Mailbox;
 use self::needs::{Now, needs};
+pub(crate) use self::told::told;
 use crate::Error;
 use crate::plan::Output;
 use crate::stop::Stop;

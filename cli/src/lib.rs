@@ -15,6 +15,7 @@ mod plan;
 mod policy;
 mod progress;
 mod prune;
+pub mod report;
 mod restore;
 mod run;
 mod show;
@@ -54,6 +55,8 @@ enum Command {
     Coverage(coverage::Options),
     /// Work through the jobs queue from here, without Lambda.
     Work(work::Options),
+    /// Write what is covered and what is not into one HTML file, for people who ask.
+    Report(report::Options),
     /// Show one volume: which policy selects it and why, its snapshots, and what will be deleted when.
     Explain(explain::Options),
     /// Get volumes back: of a volume, an instance or a snapshot; undo it; or try it with --drill.
@@ -92,6 +95,7 @@ impl Options {
             Command::Run(options) => options.run().await,
             Command::Prune(options) => options.run().await,
             Command::Coverage(options) => options.run().await,
+            Command::Report(options) => options.run().await,
             Command::Explain(options) => options.run().await,
             Command::Restore(options) => options.run().await,
             Command::Doctor(options) => options.run().await,

@@ -24,8 +24,7 @@ use tokio::sync::mpsc;
 use worker::lanes::{Lanes, Left, Outcome, Pruned};
 
 use self::deletion::Deletion;
-use self::text::snapshots;
-pub(crate) use self::text::{began, row};
+pub(crate) use self::text::{began, row, snapshots};
 use crate::in_process::{Event, work};
 use crate::outcome::Verdicts;
 use crate::plan::{Output, default_regions, reached};

@@ -66,13 +66,13 @@ pub(crate) struct Options {
     #[arg(long)]
     drill: bool,
     /// With --drill: how many, instead of three or one in a hundred.
-    #[arg(long, value_name = "COUNT", requires = "drill", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     sample: Option<u16>,
     /// With --drill: what decides which are drawn [default: today's date].
-    #[arg(long, value_name = "TEXT", requires = "drill")]
+    #[arg(long, value_name = "TEXT")]
     seed: Option<String>,
     /// With --drill: the policy as a JSON file, for its name and its Regions.
-    #[arg(long, short, value_name = "FILE", requires = "drill", conflicts_with = "policy")]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "policy")]
     file: Option<PathBuf>,
     /// Where to look, instead of what the environment says: all, or eu-central-1,us-east-1.
     #[arg(long, short, value_name = "REGIONS")]
@@ -113,6 +113,12 @@ impl Options {
     }
 
     fn manner(&self) -> Result<Manner, Error> {
+        // clap lets go of `requires` where the required one conflicts with what is there.
+        if !self.drill && (self.sample.is_some() || self.seed.is_some() || self.file.is_some()) {
+            return Err(Error::Usage(
+                "--sample, --seed and --file are of a drill: add --drill, or leave them out".into(),
+            ));
+        }
         let manner = Manner { is_dry: self.dry_run, yes: self.yes, output: self.output };
         match self.output == Output::Json && !self.yes && !self.dry_run {
             true => Err(Error::Usage("nothing was done: with --output json say --dry-run, or --yes".into())),
@@ -152,7 +158,11 @@ impl Options {
             eprintln!("Nothing was restored.");
             return Ok(exit::DONE);
         }
-        eprintln!("snapkeep: this is restore {}. Interrupted, this goes on with it: {}", plan.id, plan.command());
+        eprintln!(
+            "snapkeep: this is restore {}. If it is interrupted, this goes on with it:\n  {}",
+            plan.id,
+            plan.command()
+        );
         let made = Making::new(&plan, stop).run(there).await;
         show(&made.show(&plan, manner.output));
         Ok(made.exit_code(&plan))

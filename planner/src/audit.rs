@@ -46,6 +46,8 @@ pub struct Row {
     pub instance: Option<String>,
     /// The snapshot's `Name`, to be recognised by.
     pub name: Option<String>,
+    /// When the volume was created, where EC2 says so.
+    pub created: Option<DateTime<Utc>>,
     pub verdict: Verdict,
     /// The newest completed snapshot, fresh or not.
     pub newest: Option<Begun>,

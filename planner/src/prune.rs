@@ -320,8 +320,9 @@ impl<'a> Region<'a> {
     }
 }
 
-/// Volumes that are read together. A volume that alone has more snapshots than fit is a part of its own.
-fn parts_of(counts: BTreeMap<String, usize>) -> Vec<BTreeSet<String>> {
+/// Volumes that are read together, by how many snapshots each has. A volume that alone has more snapshots than fit is a
+/// part of its own.
+pub fn parts_of(counts: BTreeMap<String, usize>) -> Vec<BTreeSet<String>> {
     let mut parts = Vec::new();
     let (mut part, mut size) = (BTreeSet::new(), 0);
     for (volume, count) in counts {

@@ -81,10 +81,14 @@ pub struct Drill {
 impl Drill {
     /// Reads the environment.
     pub fn from_env() -> Result<Self, Problem> {
+        Self::read(&var)
+    }
+
+    fn read(var: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
         const REPORTS: &str = "SNAPKEEP_REPORTS_QUEUE_URL";
         Ok(Self {
-            reports_queue_url: var(REPORTS).map(|_| queue_url(&var, REPORTS, false)).transpose()?,
-            metrics: metrics(&var)?,
+            reports_queue_url: var(REPORTS).map(|_| queue_url(var, REPORTS, false)).transpose()?,
+            metrics: metrics(var)?,
         })
     }
 }
@@ -137,10 +141,11 @@ impl Lanes {
     }
 }
 
-/// The default lane: 90 % of what EC2's bucket refills, and five attempts.
+/// The default lane: nearly what EC2's bucket refills, so that a bucket that nobody else takes from does not run dry; and
+/// five attempts.
 impl Default for Lanes {
     fn default() -> Self {
-        Self { create_rate: 4.5, delete_rate: 4.5, patience: Patience::with_attempts(5) }
+        Self { create_rate: 4.9, delete_rate: 4.9, patience: Patience::with_attempts(5) }
     }
 }
 
@@ -277,7 +282,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_contract() {
         let lanes = worker("", None).unwrap().lanes;
-        assert_eq!((lanes.create_rate, lanes.delete_rate, lanes.patience.max_attempts), (4.5, 4.5, 5));
+        assert_eq!((lanes.create_rate, lanes.delete_rate, lanes.patience.max_attempts), (4.9, 4.9, 5));
         let lanes = worker("SNAPKEEP_CREATE_RATE", Some("12.5")).unwrap().lanes;
         assert_eq!(lanes.create_rate, 12.5);
         assert_eq!(worker("", None).unwrap().metrics, None, "metrics cost: nobody gets them who did not ask");
@@ -316,6 +321,17 @@ mod tests {
         assert_eq!(config.dlq_url, "https://example.com/other.fifo");
         assert_eq!(DeadLetters::read(Some("other"), &env(&SET)).unwrap_err().field, "--queue-url");
         assert_eq!(DeadLetters::read(None, &env(&[])).unwrap_err().field, "SNAPKEEP_DLQ_URL");
+    }
+
+    #[test]
+    fn a_drill_tells_nobody_unless_it_is_told_whom() {
+        let drill = Drill::read(&env(&[])).unwrap();
+        assert_eq!((drill.reports_queue_url, drill.metrics), (None, None));
+        let drill = Drill::read(&env(&[QUEUES[2], ("SNAPKEEP_METRICS_NAMESPACE", "snapkeep/daily")])).unwrap();
+        assert_eq!(drill.reports_queue_url.as_deref(), Some(QUEUES[2].1));
+        assert!(drill.metrics.is_some());
+        let fifo = ("SNAPKEEP_REPORTS_QUEUE_URL", "https://example.com/reports.fifo");
+        assert_eq!(Drill::read(&|name| (name == fifo.0).then(|| fifo.1.into())).unwrap_err().field, fifo.0);
     }
 
     #[test]

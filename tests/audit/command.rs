@@ -13,7 +13,7 @@ use crate::stack::{ACCOUNT, Stack};
 use crate::typed::{Said, snapkeep};
 
 /// A policy on standard input.
-fn policy() -> String {
+pub(super) fn policy() -> String {
     json!({
         "action": "snapshot", "policy": "daily", "select": {"tags": {"Backup": ["true"]}, "exclude_tags": {"Scratch": []}},
         "retain": "7", "regions": [REGION],
@@ -22,7 +22,7 @@ fn policy() -> String {
 }
 
 /// One volume that is fresh, one whose name is hostile and that has no backup, one that is left out, one of no policy.
-fn world() -> (World, Vec<String>) {
+pub(super) fn world() -> (World, Vec<String>) {
     let world = World::default();
     let backup = |name| tags(&[("Backup", "true"), ("Name", name)]);
     let fresh = world.add_instance(ACCOUNT, REGION, backup("db"), 1).1.remove(0);
@@ -144,7 +144,7 @@ async fn a_deployed_audit_mails_once_and_has_what_was_missed_taken() {
         let of_it = snapshots.iter().filter(|snapshot| *snapshot.volume == *volumes[1]);
         of_it.map(|snapshot| snapshot.tags[&text("snapkeep:slot")].to_string()).collect::<Vec<String>>()
     };
-    assert_eq!(made(&stack), [slot.clone()], "the same slot, and so the same job");
+    assert_eq!(made(&stack), [slot.as_str()], "the same slot, and so the same job");
     let again = stack.plan(&audit).await.unwrap();
     assert_eq!(again["jobs"], json!(0), "{again}");
     stack.settle().await;

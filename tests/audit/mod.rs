@@ -3,3 +3,4 @@
 mod command;
 mod mass;
 mod month;
+mod report;

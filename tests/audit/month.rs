@@ -237,7 +237,7 @@ impl Month {
                     region.instances.remove(&instance, now);
                     volumes.iter().for_each(|volume| drop(region.volumes.remove(volume, now)));
                 });
-                volumes.iter().for_each(|volume| drop(self.volumes.remove(volume)));
+                self.volumes.retain(|volume, _| !volumes.contains(volume));
                 self.add_instance(OTHER);
             }
             _ => {}

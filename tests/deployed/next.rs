@@ -20,11 +20,26 @@ pub(super) async fn packages() -> PathBuf {
 }
 
 /// The build folder is that of this build, so that no dependency is built a second time; the programs are put elsewhere.
+/// The whole workspace is chosen for the same reason: its features are those of this build.
 fn build(folder: &Path) -> PathBuf {
     let (source, programs) = (folder.join("source"), folder.join("programs"));
     copy(&source);
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--workspace", "--bins", "--target-dir"]).arg(&programs).current_dir(&source);
+    cargo
+        .args([
+            "build",
+            "--quiet",
+            "--workspace",
+            "--bin",
+            "planner",
+            "--bin",
+            "worker",
+            "--bin",
+            "notifier",
+            "--target-dir",
+        ])
+        .arg(&programs)
+        .current_dir(&source);
     python::run(cargo.env("CARGO_BUILD_BUILD_DIR", python::build_folder().parent().unwrap()));
     programs.join("debug")
 }

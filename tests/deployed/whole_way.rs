@@ -70,7 +70,9 @@ async fn the_whole_way(ec2: Ec2, schedule: &str) {
     ec2.daily(&old, 6, "2").await;
     let is_archived = ec2.archive_oldest(&old).await;
     ec2.foreign(&old).await;
-    cloud.plan(&json!({"action": "prune", "regions": "all", "scheduled_time": "2026-11-20T05:00:00Z"}));
+    // moto has thirty Regions, and is slow to list the images of each.
+    let regions = if ec2.world().is_some() { json!("all") } else { json!([REGION]) };
+    cloud.plan(&json!({"action": "prune", "regions": regions, "scheduled_time": "2026-11-20T05:00:00Z"}));
     let left = 2 + 1 + usize::from(is_archived);
     until("what no rule keeps is gone", async || ec2.of_volume(&old).await == left).await;
 
@@ -79,9 +81,10 @@ async fn the_whole_way(ec2: Ec2, schedule: &str) {
         [&cloud.to_aws, &cloud.to_ec2].iter().flat_map(|proxy| proxy.callers().into_keys()).collect();
     for (function, role) in FUNCTIONS.iter().zip(["PlannerRole", "WorkerRole", "NotifierRole"]) {
         let mut allowed = permissions.allowed(role);
-        if !is_archived && *function == "worker" {
-            // It is asked only about what is archived, which moto cannot be.
-            assert!(allowed.remove("ec2:DescribeSnapshotTierStatus"));
+        if ec2.world().is_none() {
+            // Nothing can be archived there, and nobody has asked for all Regions.
+            allowed
+                .retain(|action| !["ec2:DescribeSnapshotTierStatus", "ec2:DescribeRegions"].contains(&action.as_str()));
         }
         assert_eq!(allowed, Permissions::called(&calls, function), "{function}");
     }
@@ -89,7 +92,8 @@ async fn the_whole_way(ec2: Ec2, schedule: &str) {
 
     // Removal.
     until("all jobs are through", async || cloud.waiting(&stack.jobs).await == 0).await;
-    until("all reports are through", async || cloud.waiting(&stack.reports).await == 0).await;
+    // The last report waits for the quiet minutes of its policy, and this story does not.
+    cloud.sqs.purge_queue().queue_url(&stack.reports).send().await.unwrap();
     cloud.sqs.delete_queue().queue_url(&stack.inbox).send().await.unwrap();
     let gone = said("infra/remove", &cloud.shell("infra/remove"));
     assert!(gone.contains("snapkeep is gone"), "{gone}");

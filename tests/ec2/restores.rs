@@ -71,7 +71,7 @@ async fn a_volume_that_cannot_be_made_is_refused_or_ends_in_error() {
         (of(VolumeType::Gp3).size(19), "InvalidParameterValue"),
         (of(VolumeType::St1), "InvalidParameterValue"),
         (of(VolumeType::St1).size(125), "ok"),
-        (of(VolumeType::Io2), "MissingParameter"),
+        (of(VolumeType::Io2), "InvalidParameterCombination"),
         (of(VolumeType::Io2).iops(100).multi_attach_enabled(true), "ok"),
         (of(VolumeType::Gp3).multi_attach_enabled(true), "InvalidParameterCombination"),
         (new(VolumeType::from("gp9")).size(8), "UnknownVolumeType"),

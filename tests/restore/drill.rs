@@ -34,7 +34,7 @@ async fn a_drill_restores_the_newest_of_each_volume_and_leaves_nothing() {
     let said = scene.type_in("restore --drill --seed x --yes").await;
     assert_eq!(said.exit, 0, "{}{}", said.out, said.err);
     for words in [
-        "2 of the newest snapshots of 2 volumes",
+        "2 of 2 snapshots, each the newest good one",
         "--seed 'x'",
         "2 of 2 became volumes.",
         "Nothing is left",

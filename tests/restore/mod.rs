@@ -109,14 +109,14 @@ fn set(ids: &[String]) -> BTreeSet<String> {
 /// The id of the restore that was printed.
 fn id_in(said: &Said) -> String {
     let text = format!("{}{}", said.err, said.out);
-    let at = text.find("r-").filter(|at| text.len() >= at + 14);
+    let at = text.find("restore r-").map(|at| at + "restore ".len()).filter(|at| text.len() >= at + 14);
     at.map(|at| text[at..at + 14].into()).unwrap_or_else(|| panic!("no id in {text}"))
 }
 
 /// The command that was printed to go on, without its first word.
 fn command_in(said: &Said) -> String {
-    let line = said.err.lines().find_map(|line| line.split_once("this goes on with it: snapkeep "));
-    line.map(|(_, command)| command.into()).unwrap_or_else(|| panic!("no command in {}", said.err))
+    let line = said.err.lines().find_map(|line| line.strip_prefix("  snapkeep "));
+    line.map(Into::into).unwrap_or_else(|| panic!("no command in {}", said.err))
 }
 
 fn has_tags(volume: &Volume, pairs: &[(&str, &str)]) -> bool {

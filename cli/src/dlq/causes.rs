@@ -57,11 +57,11 @@ fn common_words(letter: &Letter) -> String {
 }
 
 impl Group<'_> {
-    fn oldest(&self) -> Option<DateTime<Utc>> {
+    pub fn oldest(&self) -> Option<DateTime<Utc>> {
         self.letters.iter().map(|letter| letter.message.sent).min()
     }
 
-    fn volumes(&self) -> usize {
+    pub fn volumes(&self) -> usize {
         self.distinct(|job| &job.volume).len()
     }
 

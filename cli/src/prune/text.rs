@@ -177,6 +177,6 @@ pub(crate) fn began(started: Option<DateTime<Utc>>) -> String {
     started.map_or("unknown".into(), |started| started.format("%Y-%m-%dT%H:%M").to_string())
 }
 
-pub(super) fn snapshots(count: usize) -> String {
+pub(crate) fn snapshots(count: usize) -> String {
     format!("{count} snapshot{}", if count == 1 { "" } else { "s" })
 }

@@ -180,6 +180,6 @@ impl Drill<'_> {
 async fn delete(leftover: &Leftover) -> Result<(), String> {
     let volume = &leftover.volume.volume;
     let id = volume.tags.get(tag::RESTORE).map(String::as_str).unwrap_or_default();
-    let removed = remove(&leftover.ec2, &volume.id, id, &leftover.place.region).await;
+    let removed = remove(&leftover.ec2, &volume.id, id).await;
     removed.map_err(|why| format!("{} in {}: {}", volume.id, leftover.place.region, plain(&why)))
 }

@@ -79,7 +79,13 @@ impl Plan {
         let Found { place, ec2, set, sources, instance } = found;
         let mut notes = set.notes;
         let mut rows = Vec::new();
-        for snapshot in set.snapshots {
+        let mut snapshots = set.snapshots;
+        let root = instance.as_ref().and_then(|instance| instance.instance.root_device.clone());
+        snapshots.sort_by_key(|snapshot| {
+            let device = snapshot.tags.get(tag::DEVICE).cloned();
+            (device != root, device)
+        });
+        for snapshot in snapshots {
             let of = source(&snapshot).map(String::from);
             let there = of.as_ref().and_then(|id| sources.get(id));
             let zone = zone_of(zone, attach, instance.as_ref(), there, &snapshot, &place.region)?;

@@ -6,16 +6,13 @@ use shared::vocabulary::restore::VolumeDetails;
 use shared::vocabulary::tag;
 
 /// Why a volume is not deleted, if so.
-pub(super) fn held(volume: &VolumeDetails, id: &str, region: &str) -> Option<String> {
+pub(super) fn held(volume: &VolumeDetails, id: &str) -> Option<String> {
     let volume = &volume.volume;
     if volume.tags.get(tag::RESTORE).map(String::as_str) != Some(id) {
         return Some(format!("it does not bear the tag {}={id}", tag::RESTORE));
     }
     if let Some(attachment) = volume.attachments.first() {
-        return Some(format!(
-            "it is attached to {}; to take it off: aws ec2 detach-volume --region {region} --volume-id {}",
-            attachment.instance, volume.id
-        ));
+        return Some(format!("it is attached to {}", attachment.instance));
     }
     match volume.state.as_str() {
         "available" | "error" => None,
@@ -24,13 +21,13 @@ pub(super) fn held(volume: &VolumeDetails, id: &str, region: &str) -> Option<Str
 }
 
 /// Deletes a volume after a last look at it. `Err` says why it is still there.
-pub(super) async fn remove(ec2: &Ec2, volume: &str, id: &str, region: &str) -> Result<(), String> {
+pub(super) async fn remove(ec2: &Ec2, volume: &str, id: &str) -> Result<(), String> {
     let found = ec2.volumes_by_id(&[volume.into()]).await.map_err(|error| error.to_string())?;
     let Some(found) = found.into_iter().next() else { return Ok(()) };
     if matches!(found.volume.state.as_str(), "deleting" | "deleted") {
         return Ok(());
     }
-    if let Some(why) = held(&found, id, region) {
+    if let Some(why) = held(&found, id) {
         return Err(why);
     }
     match ec2.delete_volume(volume).await {

@@ -20,7 +20,8 @@ impl Plan {
     }
 
     pub fn question(&self) -> String {
-        let attach = if self.attach == Attach::No { "" } else { " and attach what has a device" };
+        let attached = self.rows.iter().filter(|row| row.device.is_some()).count();
+        let attach = if attached > 0 { format!(", and attach {attached}") } else { String::new() };
         format!("Make {}{attach}?", volumes(self.rows.len()))
     }
 
@@ -52,12 +53,12 @@ impl Plan {
             Attach::No => table(HEADS, &["GiB"], self.rows.iter().map(row).collect()),
             Attach::ToItsOwn | Attach::To(_) => {
                 let rows = self.rows.iter().map(|each| {
-                    let [source, name, snapshot, started, made, gib, encrypted, zone] = row(each);
+                    let [source, was, name, snapshot, started, made, gib, zone] = row(each);
                     let device = each.device.clone().unwrap_or("not attached".into());
-                    [source, name, snapshot, started, made, gib, encrypted, zone, device]
+                    [source, was, name, snapshot, started, made, gib, zone, device]
                 });
-                let [source, name, snapshot, started, made, gib, encrypted, zone] = HEADS;
-                let heads = [source, name, snapshot, started, made, gib, encrypted, zone, "Device"];
+                let [source, was, name, snapshot, started, made, gib, zone] = HEADS;
+                let heads = [source, was, name, snapshot, started, made, gib, zone, "Becomes"];
                 table(heads, &["GiB"], rows.collect())
             }
         });
@@ -74,7 +75,7 @@ impl Plan {
     fn attached_to(&self) -> Option<String> {
         let there = self.instance.as_ref().filter(|_| self.attach != Attach::No)?;
         let name = there.instance.tags.get(tag::NAME).map(|name| format!(" \"{}\"", plain(name)));
-        Some(format!("Attached to {}{}, which is {}", there.instance.id, name.unwrap_or_default(), there.state))
+        Some(format!("Attach to {}{}, which is {}", there.instance.id, name.unwrap_or_default(), there.state))
     }
 
     /// What to type to attach what was made, one line each.
@@ -128,7 +129,7 @@ impl Plan {
     }
 }
 
-const HEADS: [&str; 8] = ["Source", "Name", "Snapshot", "Began (UTC)", "New volume", "GiB", "Encrypted", "Zone"];
+const HEADS: [&str; 8] = ["Source", "Was", "Name", "Snapshot", "Began (UTC)", "New volume", "GiB", "Zone"];
 
 fn row(row: &Row) -> [String; 8] {
     let gone = if row.is_source_there { "" } else { " (gone)" };
@@ -136,12 +137,12 @@ fn row(row: &Row) -> [String; 8] {
     let name = row.new.tags.iter().find(|(key, _)| key == tag::NAME).map(|(_, name)| plain(name));
     [
         source,
+        row.snapshot.tags.get(tag::DEVICE).map(|device| plain(device)).unwrap_or_default(),
         name.unwrap_or_default(),
         row.snapshot.id.clone(),
         began(row.snapshot.started),
-        shape(&row.new.shape),
+        shape(&row.new.shape, row.snapshot.is_encrypted),
         row.new.shape.gib.to_string(),
-        if row.snapshot.is_encrypted { "yes" } else { "no" }.into(),
         row.new.zone.clone(),
     ]
 }
@@ -151,12 +152,13 @@ fn began(time: Option<DateTime<Utc>>) -> String {
     time.map_or("unknown".into(), |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-fn shape(shape: &Shape) -> String {
+fn shape(shape: &Shape, is_encrypted: bool) -> String {
     let Shape { kind, iops, throughput, is_multi_attach, .. } = shape;
     let parts = [
         iops.map(|iops| format!("{iops} IOPS")),
         throughput.map(|throughput| format!("{throughput} MiB/s")),
         is_multi_attach.then(|| "Multi-Attach".into()),
+        is_encrypted.then(|| "encrypted".into()),
     ];
     [Some(kind.clone())].into_iter().chain(parts).flatten().collect::<Vec<_>>().join(", ")
 }

@@ -103,7 +103,7 @@ impl Undo<'_> {
         });
         let there = volumes.filter(|volume| !matches!(volume.volume.state.as_str(), "deleting" | "deleted"));
         let found = there.map(|volume| Found {
-            held: held(&volume, self.id.as_str(), region),
+            held: held(&volume, self.id.as_str()),
             region: region.into(),
             ec2: ec2.clone(),
             volume,
@@ -119,7 +119,7 @@ impl Undo<'_> {
                 failed.push(format!("{id} is still there: stopped"));
                 continue;
             }
-            match remove(&found.ec2, id, self.id.as_str(), &found.region).await {
+            match remove(&found.ec2, id, self.id.as_str()).await {
                 Ok(()) => deleted.push(id.clone()),
                 Err(why) => failed.push(format!("{id} is still there: {why}")),
             }
@@ -147,7 +147,13 @@ impl Undo<'_> {
             ]
         });
         let heads = ["Region", "Volume", "Name", "Made of", "Made (UTC)", "GiB", "State", "What becomes of it"];
-        format!("Restore {}:\n{}", self.id, table(heads, &["GiB"], rows.collect()))
+        let used = found.iter().filter(|found| !found.volume.volume.attachments.is_empty());
+        let used = used.map(|found| {
+            format!("\n  aws ec2 detach-volume --region {} --volume-id {}", found.region, found.volume.volume.id)
+        });
+        let used: String = used.collect();
+        let how = if used.is_empty() { String::new() } else { format!("\nTo take off what is attached:{used}") };
+        format!("Restore {}:\n{}{how}", self.id, table(heads, &["GiB"], rows.collect()))
     }
 }
 

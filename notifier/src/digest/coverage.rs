@@ -5,7 +5,7 @@ use std::fmt::Write;
 use shared::vocabulary::report::{Coverage, Uncovered};
 
 use super::section::{Section, Severity};
-use super::text::{LONGEST_REASON, command, counted, line, listed, named, plain, time, word};
+use super::text::{LONGEST_REASON, command, counted, line, listed, name, named, plain, time, word};
 
 /// Volumes that are named: each says what is wrong with it.
 const MOST_VOLUMES: usize = 50;
@@ -58,7 +58,7 @@ fn text(policy: &str, report: &Coverage) -> String {
     unsent(&mut text, report);
     findings(&mut text, report);
     unselected(&mut text, report);
-    text.push_str("\nAll of it, as it is now:\n");
+    text.push_str("\nSee all of it, as it is now:\n");
     command(&mut text, &format!("snapkeep coverage --file {file}.json --rpo {}", word(&report.rpo, "26h")));
     text
 }
@@ -92,16 +92,16 @@ fn volumes(text: &mut String, report: &Coverage) {
             let _ = writeln!(text, "{} enqueued again. What fails once more is a dead letter:", were(jobs));
         }
     }
-    command(text, &format!("snapkeep dlq list --policy {}", word(&report.policy, "POLICY")));
+    command(text, &format!("snapkeep dlq list --policy {}", name(&report.policy, "POLICY")));
 }
 
 fn volume(volume: &Uncovered) -> String {
-    let name = volume.name.as_ref().map(|name| format!(" ({})", plain(name, 60))).unwrap_or_default();
+    let known_as = volume.name.as_ref().map(|name| format!(" ({})", plain(name, 60))).unwrap_or_default();
     let instance = volume.instance.as_ref().map(|id| format!(" of {}", plain(id, 30))).unwrap_or_default();
     let since = volume.since.map(|since| format!(" [{}]", time(since))).unwrap_or_default();
     let Uncovered { account, region, volume: id, verdict, why, .. } = volume;
     let (verdict, id) = (plain(verdict, 12), plain(id, 30));
-    line(&format!("{verdict:<7} {id}{name}{instance} in {region}, account {account}: {why}{since}"))
+    line(&format!("{verdict:<7} {id}{known_as}{instance} in {region}, account {account}: {why}{since}"))
 }
 
 fn were(jobs: usize) -> String {

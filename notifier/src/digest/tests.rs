@@ -188,7 +188,7 @@ fn a_drill_that_went_well_is_one_line_and_resolves_nothing() {
     assert_eq!((alert.subject.as_str(), alert.severity), expected);
     assert_eq!(
         alert.text,
-        "Drill r-3f2a9c07be51 at 2026-11-20 03:35:07 UTC, seed 2026-11-20: 2 of 2 snapshots became volumes.\n"
+        "Drill r-3f2a9c07be51 at 2026-11-20 02:35:07 UTC, seed 2026-11-20: 2 of 2 snapshots became volumes.\n"
     );
 }
 
@@ -198,7 +198,7 @@ fn a_drill_that_failed_names_snapshot_volume_and_reason_and_what_to_type() {
     let expected = ("snapkeep daily: drill: 1 of 3 snapshots could not be restored", Severity::Error);
     assert_eq!((alert.subject.as_str(), alert.severity), expected);
     insta::assert_snapshot!(alert.text, @r#"
-    Drill r-3f2a9c07be51 at 2026-11-20 03:35:07 UTC, seed 2026-11-20: 2 of 3 snapshots became volumes.
+    Drill r-3f2a9c07be51 at 2026-11-20 02:35:07 UTC, seed 2026-11-20: 2 of 3 snapshots became volumes.
 
     These did not, so that nothing can be restored from them as it is now:
 
@@ -524,7 +524,7 @@ fn an_audit_says_what_is_not_covered_and_what_nobody_knows() {
       and 39 more
       Tag them as a policy asks for; or, where no backup is wanted, with a tag of "exclude_tags".
 
-    All of it, as it is now:
+    See all of it, as it is now:
       snapkeep coverage --file daily.json --rpo 26h
     "#);
 }

@@ -110,6 +110,7 @@ impl<'a> Region<'a> {
             volume: volume.id.clone(),
             instance: job.and_then(|job| job.instance.clone()),
             name: name.filter(|name| **name != volume.id).cloned(),
+            created: volume.created,
             findings: findings(&self.case, &line, &verdict),
             verdict,
             newest: line.completed,

@@ -147,7 +147,7 @@ mod tests {
             report(vec![fresh(), other]).is_some()
         };
         assert!(!is_told(|_| {}));
-        assert!(is_told(|region| drop(region.verdicts.insert("stale", 1))));
+        assert!(is_told(|region| region.verdicts.extend([("stale", 1)])));
         assert!(is_told(|region| region.error = Some("down".into())));
         assert!(is_told(|region| region.finding_count = 1));
         assert!(is_told(|region| region.unselected_count = 1));

@@ -24,6 +24,15 @@ const AHEAD_ID: &str = "ahead-";
 /// policy go on at the pace of the last few, under the rule of the newest. Of a volume that is gone none come. What does
 /// not go within 800 backups or days is not named; where backups have stopped, nothing is.
 pub fn forecast(case: &Case<'_>, snapshots: &[Snapshot]) -> BTreeMap<String, DateTime<Utc>> {
+    forecast_until(case, snapshots, DateTime::<Utc>::MAX_UTC)
+}
+
+/// The same, of what goes until then: for thousands of volumes, whose last yearly snapshot nobody wants to know.
+pub fn forecast_until(
+    case: &Case<'_>,
+    snapshots: &[Snapshot],
+    until: DateTime<Utc>,
+) -> BTreeMap<String, DateTime<Utc>> {
     let mut goes = BTreeMap::new();
     if judge(case, snapshots).findings.iter().any(|finding| matches!(finding, Finding::Stopped { .. })) {
         return goes;
@@ -31,6 +40,9 @@ pub fn forecast(case: &Case<'_>, snapshots: &[Snapshot]) -> BTreeMap<String, Dat
     let (mut present, mut coming) = (snapshots.to_vec(), coming(case, snapshots));
     let mut now = case.now;
     for number in 0..AHEAD {
+        if now > until {
+            break;
+        }
         let judgement = judge(&Case { now, ..*case }, &present);
         let gone = judgement.verdicts.iter().filter(|verdict| verdict.expires());
         let gone: Vec<&str> = gone.map(|verdict| verdict.snapshot.as_str()).collect();
@@ -162,6 +174,22 @@ mod tests {
         check_living("forever", 3, &[]);
         // From one alone nobody knows the pace.
         check_living("3", 1, &[]);
+    }
+
+    #[test]
+    fn what_goes_until_a_day_is_the_beginning_of_what_goes_at_all() {
+        let (holds, now) = (Holds::new(), NOW.parse().unwrap());
+        let (presence, orphans) = (Presence::Living, "keep-last".parse().unwrap());
+        let case = Case { account: "123456789012", volume: "vol-1", presence, orphans, holds: &holds, now };
+        for rule in ["3", "7d", "daily=2 weekly=3"] {
+            let snapshots = daily("daily", rule, 0..9);
+            for days in 0..9 {
+                let until = now + TimeDelta::days(days);
+                let mut expected = forecast(&case, &snapshots);
+                expected.retain(|_, goes| *goes <= until);
+                assert_eq!(forecast_until(&case, &snapshots, until), expected, "{rule}, {days} days");
+            }
+        }
     }
 
     #[test]

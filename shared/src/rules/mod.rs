@@ -1,6 +1,7 @@
 //! Pure functions of values and `now`: no I/O, no clock, not async, and a verdict with its reason.
 
 pub mod adopt;
+pub mod calendar;
 pub mod coverage;
 pub mod fate;
 pub mod forecast;

@@ -100,10 +100,11 @@ impl Pace {
     }
 
     /// What the bucket gives this lane: it was empty when the lane was slowed last, and is empty now, so that it is what
-    /// went through in between.
+    /// went through in between. Calls that were reserved before go on at the old pace, so that the present one says little.
     fn share(&self, now: Instant) -> f64 {
-        let went_through = self.slowed.map(|slowed| f64::from(slowed.calls) / (now - slowed.at).as_secs_f64());
-        went_through.unwrap_or(self.rate).clamp(self.rate / 2.0, self.rate)
+        let Some(Slowed { at, calls, plateau }) = self.slowed else { return self.rate };
+        let went_through = f64::from(calls) / (now - at).as_secs_f64();
+        went_through.clamp(self.rate / 2.0, self.rate.max(plateau))
     }
 
     /// Half of the plateau at first, quickly near it, long about it, and at last more: a cubic curve, as that of
@@ -246,7 +247,10 @@ mod tests {
             let last = start + Duration::from_secs(second + 1);
             while pace.reserve(start + Duration::from_secs(second), last).is_ok() {}
         }
-        assert!((next(&mut pace, start) - start).as_secs() <= 11, "it takes up what is left of the burst, and no second one");
+        assert!(
+            (next(&mut pace, start) - start).as_secs() <= 11,
+            "it takes up what is left of the burst, and no second one"
+        );
         let calls = starts(&mut pace, start, start + Duration::from_secs(40), 3);
         assert_eq!(calls[2] - calls[1], 200, "fast no more");
     }
@@ -278,6 +282,44 @@ mod tests {
         for (neighbour, calls) in [(0.0, 1000), (1.0, 1000), (2.5, 1000), (2.5, 10_000), (4.0, 1000), (4.0, 10_000)] {
             let (throttled, rate) = against_a_bucket(neighbour, calls);
             let floor = f64::from(calls) / ((f64::from(calls) - 100.0) / (5.0 - neighbour));
+            assert!(throttled <= 0.01, "{neighbour}, {calls}: {throttled} throttled");
+            assert!(rate >= 0.95 * floor, "{neighbour}, {calls}: {rate} of {floor} a second");
+        }
+    }
+
+    /// A lane's batches of ten through such a bucket, where a look takes a tenth of a second, a call as long or three times
+    /// as long, and settling and receiving 40 ms: the share that was throttled, and the calls a second.
+    fn batches_against_a_bucket(rate: f64, neighbour: f64, calls: usize) -> (f64, f64) {
+        let (start, mut pace) = (start(), Pace::new(rate));
+        let (mut tokens, mut at, mut now) = (100.0_f64, start, start);
+        for batch in 0..calls / 10 {
+            now += Duration::from_millis(140);
+            pace.begin_batch(now, batch < 10);
+            let mut waiting: Vec<Instant> = (0..10).map(|_| next(&mut pace, now)).collect();
+            while let Some(index) = (0..waiting.len()).min_by_key(|index| waiting[*index]) {
+                let call = waiting.swap_remove(index);
+                let answered = call + Duration::from_millis(if index % 5 == 0 { 300 } else { 100 });
+                tokens = (tokens + call.saturating_duration_since(at).as_secs_f64() * (5.0 - neighbour)).min(100.0);
+                at = at.max(call);
+                if tokens < 1.0 {
+                    pace.throttled(answered);
+                    waiting.push(next(&mut pace, answered));
+                    continue;
+                }
+                tokens -= 1.0;
+                pace.went_through();
+                now = now.max(answered);
+            }
+        }
+        let throttled = pace.throttled_calls() as f64;
+        (throttled / (calls as f64 + throttled), calls as f64 / (at - start).as_secs_f64())
+    }
+
+    #[test]
+    fn a_lane_of_batches_at_nearly_the_refill_rate_reaches_the_floor_also_beside_another_program() {
+        for (neighbour, calls) in [(0.0, 1000), (0.0, 10_000), (2.5, 1000), (2.5, 10_000)] {
+            let (throttled, rate) = batches_against_a_bucket(4.9, neighbour, calls);
+            let floor = calls as f64 / ((calls as f64 - 100.0) / (5.0 - neighbour));
             assert!(throttled <= 0.01, "{neighbour}, {calls}: {throttled} throttled");
             assert!(rate >= 0.95 * floor, "{neighbour}, {calls}: {rate} of {floor} a second");
         }

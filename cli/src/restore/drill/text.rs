@@ -7,6 +7,7 @@ use shared::vocabulary::tag;
 use super::trial::{Trial, Verdict};
 use super::{Drawn, Drill, Leftover};
 use crate::plan::{Output, volumes};
+use crate::prune::snapshots;
 use crate::table::{plain, table};
 
 /// What is to be tried, and what earlier drills have left.
@@ -55,9 +56,9 @@ impl Plan {
         let mut parts = vec![match drawn {
             0 => "Drill: there is no snapshot of ours that can be restored from.".into(),
             _ => format!(
-                "Drill {}: {drawn} of the newest snapshots of {}, drawn with --seed '{seed}'",
+                "Drill {}: {drawn} of {}, each the newest good one of its volume and policy, drawn with --seed '{seed}'",
                 drill.id,
-                volumes(self.among)
+                snapshots(self.among)
             ),
         }];
         if drawn > 0 {

@@ -91,7 +91,7 @@ impl Drill<'_> {
             }
             None => Verdict::Failed(format!("{volume} was begun, and EC2 could not be asked what became of it")),
         };
-        let removed = remove(&drawn.ec2, volume, self.id.as_str(), &drawn.place.region).await;
+        let removed = remove(&drawn.ec2, volume, self.id.as_str()).await;
         trial.left = removed.err().map(|why| format!("{volume} in {}: {why}", drawn.place.region));
     }
 }
