@@ -15,7 +15,7 @@ use crate::python;
 use crate::stack::{ACCOUNT, Stack};
 
 const REGION: &str = "eu-central-1";
-const OTHER: &str = "eu-south-2";
+const OTHER: &str = "eu-west-1";
 const POLICY: &str = "verdicts";
 const NAMESPACE: &str = "snapkeep/verdicts";
 
@@ -104,17 +104,18 @@ async fn each_verdict_is_one_line_with_ids_to_search_by_and_the_metrics_agree_wi
     stack.set_visibility_timeout(5).await;
 
     send_jobs(&stack, &here, &there[0]).await;
-    until("a held lane", async || !of(&log.verdicts(), "held").is_empty()).await;
+    // The revoked volume may find itself alone in a batch: then its lane is held for a while as well.
+    let is_held = || of(&log.verdicts(), "held").iter().any(|verdict| verdict["job.id"] == "j-held");
+    until("a held lane", async || is_held()).await;
     until("the dead letters", async || stack.waiting(&stack.queues.dlq).await == 2).await;
     stack.world().faults().clear();
     stack.settle().await;
 
     let verdicts = log.verdicts();
     let count = |outcome| of(&verdicts, outcome).len();
-    let exactly =
-        ["created", "already-there", "volume-gone", "pruned", "dead-letter", "unreadable", "again"].map(count);
-    assert_eq!(exactly, [4, 1, 1, 1, 1, 1, 1], "{verdicts:#?}");
-    assert!(count("waiting") > 0 && count("held") > 0, "{verdicts:#?}");
+    let exactly = ["created", "already-there", "volume-gone", "pruned", "dead-letter", "unreadable"].map(count);
+    assert_eq!(exactly, [4, 1, 1, 1, 1, 1], "{verdicts:#?}");
+    assert!(["again", "waiting", "held"].map(count).iter().all(|count| *count > 0), "{verdicts:#?}");
     let receives = verdicts.iter().map(|verdict| format!("{} {}", verdict["sqs.message_id"], verdict["sqs.receives"]));
     assert_eq!(receives.collect::<BTreeSet<_>>().len(), verdicts.len(), "one line for each: {verdicts:#?}");
     ids_are_there(&stack, &verdicts);

@@ -20,8 +20,8 @@ const NOT_HERE: [(&str, &str); 5] = [
     ("snapkeep restore ", "the stories of restore type it"),
     ("aws ec2 detach-volume", "the line is a beginning: the restore prints the whole of it"),
 ];
-/// What is typed when the backup is mended, because it would mend it in another way.
-const LAST: [&str; 2] = ["snapkeep run", "snapkeep dlq drop"];
+/// What is typed when the backup is mended, because it would mend it in another way, or says that it is mended.
+const LAST: [&str; 3] = ["snapkeep run", "snapkeep dlq drop", "snapkeep coverage"];
 
 /// A slot of today, so that the run that is made good is not past its deadline.
 #[expect(clippy::disallowed_methods, reason = "a story of this day")]

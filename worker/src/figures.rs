@@ -1,7 +1,7 @@
 //! What CloudWatch is told of a batch.
 //!
-//! Twelve outcomes of two actions and four figures more: some 25 metrics at most, whatever the number of volumes, and a
-//! line for each outcome that a batch had, which is mostly one.
+//! Some twenty pairs of an action and an outcome, and four figures more, whatever the number of volumes; and a line for
+//! each outcome that a batch had, which is mostly one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
