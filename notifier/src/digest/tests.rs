@@ -487,7 +487,7 @@ fn an_audit_says_what_is_not_covered_and_what_nobody_knows() {
     assert_eq!(
         (alert.subject.as_str(), alert.severity),
         (
-            "snapkeep daily: 60 volumes not covered, 1 place unknown, 1 bad snapshot, 40 volumes in no p",
+            "snapkeep daily: 60 volumes not covered, 1 place unknown, 1 bad snapshot, 40 volumes in no policy, m",
             Severity::Error
         )
     );
