@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::cloud::{Cloud, REPOSITORY, packages};
 use super::ec2::Ec2;
 use super::permissions::Permissions;
-use super::{REGION, Stack, refused, said, until};
+use super::{REGION, Stack, refused, said, slot, until};
 use crate::stack::ACCOUNT;
 
 /// Commands that MiniStack or this story has nothing for, by what is in them, and why.
@@ -22,12 +22,6 @@ const NOT_HERE: [(&str, &str); 5] = [
 ];
 /// What is typed when the backup is mended, because it would mend it in another way, or says that it is mended.
 const LAST: [&str; 3] = ["snapkeep run", "snapkeep dlq drop", "snapkeep coverage"];
-
-/// A slot of today, so that the run that is made good is not past its deadline.
-#[expect(clippy::disallowed_methods, reason = "a story of this day")]
-fn slot() -> String {
-    chrono::Utc::now().format("%Y-%m-%dT%H:00:00Z").to_string()
-}
 
 /// What stands in the runbook for something that only the reader knows.
 struct Known {

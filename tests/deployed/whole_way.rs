@@ -1,9 +1,10 @@
 //! The whole way of a deployed backup, with the simulator's EC2 and with moto's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::audited::Audited;
 use super::cloud::{Cloud, FUNCTIONS};
 use super::ec2::Ec2;
 use super::permissions::Permissions;
@@ -28,6 +29,11 @@ async fn the_whole_way(ec2: Ec2, schedule: &str) {
     let before = cloud.ask(&["inventory"]);
     let stack = Stack::deploy(&cloud, &[&format!("MemberRoleArns={MEMBER_ROLE}")]).await;
 
+    let audited = match ec2.world() {
+        Some(world) => Some(Audited::deploy(&cloud, &ec2, world).await),
+        None => None,
+    };
+
     // A schedule fires, jobs flow through the mapping, snapshots appear; the sick volume is a dead letter and a mail.
     cloud.to_ec2.fail("CreateSnapshot", sick, "TagLimitExceeded", usize::MAX);
     let policy = "aws cloudformation deploy --stack-name policy-daily --template-file infra/policy.yaml \
@@ -39,12 +45,15 @@ async fn the_whole_way(ec2: Ec2, schedule: &str) {
                   && aws cloudformation wait stack-delete-complete --stack-name policy-daily";
     said(remove, &cloud.shell(remove));
     until("a dead letter", async || cloud.waiting(&stack.dlq).await > 0).await;
-    let mut subjects = BTreeSet::new();
+    let mut mails = BTreeMap::new();
     until("a mail", async || {
-        subjects.extend(cloud.mails(&stack.inbox).await.into_iter().map(|(subject, _)| subject));
-        subjects.contains("snapkeep daily: 1 volume not backed up")
+        mails.extend(cloud.mails(&stack.inbox).await);
+        mails.contains_key("snapkeep daily: 1 volume not backed up")
     })
     .await;
+    if let Some(audited) = audited {
+        audited.is_told(&cloud, &stack, mails).await;
+    }
 
     // The cause is mended, and the operator's tool takes what is missing.
     until("the schedule's last run is through", async || cloud.waiting(&stack.jobs).await == 0).await;
