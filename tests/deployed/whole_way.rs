@@ -17,7 +17,6 @@ async fn what_the_templates_deploy_backs_up_tells_mends_prunes_and_goes_without_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass from end to end"]
 async fn the_whole_way_is_the_same_with_moto_for_ec2() {
     the_whole_way(Ec2::moto().await, "rate(1 minute)").await;
 }
