@@ -55,7 +55,9 @@ fn commands(runbook: &str) -> Vec<String> {
                 let spans = part.split('`').skip(1).step_by(2);
                 let is_typed = |span: &&str| ["snapkeep ", "aws ", "infra/"].iter().any(|tool| span.starts_with(tool));
                 let is_whole = |span: &&str| span.split(' ').count() > 2 || span.starts_with("infra/");
-                found.extend(spans.filter(is_typed).filter(is_whole).map(in_one_line));
+                // `snapkeep POLICY: …` is a mail's subject.
+                let is_command = |span: &&str| !span.split(' ').nth(1).is_some_and(|word| word.ends_with(':'));
+                found.extend(spans.filter(is_typed).filter(is_whole).filter(is_command).map(in_one_line));
             }
         }
     }
@@ -75,7 +77,6 @@ fn typed(description: &str) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass from end to end"]
 async fn what_the_runbook_the_alarms_and_the_mails_say_to_type_works_and_mends_the_backup() {
     let ec2 = Ec2::simulator().await;
     let volumes = ec2.volumes(ACCOUNT, 4).await;
@@ -133,15 +134,15 @@ async fn what_the_runbook_the_alarms_and_the_mails_say_to_type_works_and_mends_t
 
     let (last, lines): (Vec<_>, Vec<_>) =
         lines.into_iter().partition(|line| LAST.iter().any(|part| line.contains(part)));
-    let mut tried = 0;
+    let (mut tried, mut wrong) = (0, Vec::new());
     let mut type_all = |lines: &[String]| {
         for line in lines.iter().map(|line| known.put_into(line)) {
             if NOT_HERE.iter().any(|(part, _)| line.contains(part)) {
                 continue;
             }
             let output = type_it(&cloud, &beginning, &line);
-            if !is_as_it_should(&line, &output) {
-                said(&line, &output);
+            if !output.status.success() && !has_asked(&output) {
+                wrong.push(format!("{line}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)));
             }
             tried += 1;
         }
@@ -157,17 +158,16 @@ async fn what_the_runbook_the_alarms_and_the_mails_say_to_type_works_and_mends_t
     assert!(list.to_lowercase().contains("no dead letters"), "{list}");
 
     type_all(&last);
+    assert!(wrong.is_empty(), "{} of {tried} commands:\n{}", wrong.len(), wrong.join("\n"));
     println!("{tried} commands typed");
 
     the_operator_s_role_suffices(&cloud);
     the_policies_of_resources_and_trusts_hold(&cloud, &stack);
 }
 
-/// Besides success: a command that asks first has shown what it would do, and there is nobody here to say yes; and
-/// coverage says by its exit code that a volume is not covered, which is so until it is mended.
-fn is_as_it_should(line: &str, output: &Output) -> bool {
-    let has_asked = String::from_utf8_lossy(&output.stderr).contains("nobody can be asked here");
-    has_asked || line.contains("snapkeep coverage") && output.status.code() == Some(4)
+/// Besides success: a command that asks first has shown what it would do, and there is nobody here to say yes.
+fn has_asked(output: &Output) -> bool {
+    output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains("nobody can be asked here")
 }
 
 /// As the operator, whose calls are noted.
