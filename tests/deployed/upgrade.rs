@@ -84,7 +84,6 @@ async fn plan_as_the_first_release(cloud: &Cloud, jobs: &str, volumes: &[String]
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass from end to end"]
 async fn a_release_with_another_message_version_is_deployed_and_taken_back_under_load_and_nothing_is_lost() {
     let ec2 = Ec2::simulator().await;
     let world = ec2.world().unwrap();
