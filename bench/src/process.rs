@@ -12,7 +12,7 @@ pub struct Usage {
     pub peak_mb: f64,
 }
 
-/// `USER_HZ`: what `/proc` counts processor time in, on x86_64 and arm64.
+/// `USER_HZ`: what `/proc` counts processor time in, on `x86_64` and arm64.
 const TICKS_A_SECOND: f64 = 100.0;
 
 impl Usage {

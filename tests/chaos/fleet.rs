@@ -29,6 +29,8 @@ pub(super) struct Ground {
     /// Snapshots of strangers, of people, and of the run of yesterday.
     pub snapshots: BTreeSet<String>,
     waves: usize,
+    /// Today: of backups that are past their date nothing is pruned.
+    slot: String,
 }
 
 impl Ground {
@@ -56,7 +58,13 @@ impl Ground {
         }
         let (sick, healthy): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(number, _)| number % SICK == 0);
         let ids = |volumes: Vec<(usize, String)>| volumes.into_iter().map(|(_, id)| id).collect();
-        Self { healthy: ids(healthy), sick: ids(sick), snapshots: there(world), waves }
+        Self {
+            healthy: ids(healthy),
+            sick: ids(sick),
+            snapshots: there(world),
+            waves,
+            slot: world.clock.now().format("%Y-%m-%dT%H:%M:00Z").to_string(),
+        }
     }
 
     /// Volumes, sick ones too.
@@ -81,7 +89,7 @@ impl Ground {
                 json!({
                     "action": "snapshot", "policy": "daily", "retain": "7d", "regions": [region], "accounts": accounts,
                     "select": {"tags": {"Backup": ["true"], "Wave": [wave.to_string()]}},
-                    "scheduled_time": "2026-11-20T02:00:00Z",
+                    "scheduled_time": self.slot,
                 })
             };
             let accounts = [Value::Null, json!([ROLE])];

@@ -220,7 +220,8 @@ async fn bad_input_is_refused_by_its_name_and_nothing_is_made() {
     check(&format!("restore {volume} --output json"), 2, "with --output json say").await;
     check(&format!("restore {volume}"), 2, "nobody can be asked here").await;
     check("restore vol-0123456789abcdef0 --yes", 1, "is not in eu-central-1").await;
-    check(&format!("restore {volume} --zone eu-west-1a --yes"), 1, "InvalidZone.NotFound").await;
+    let said = scene.type_in(&format!("restore {volume} --zone eu-west-1a --yes")).await;
+    assert!(said.exit == 1 && said.out.contains("InvalidZone.NotFound"), "{} {}", said.exit, said.out);
     assert!(scene.restored().is_empty());
     scene.server.world.faults().set(Fault::on("DescribeVolumes", 403, "UnauthorizedOperation", "not allowed"));
     check(&format!("restore {volume} --yes"), 1, "UnauthorizedOperation: not allowed").await;

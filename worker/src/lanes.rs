@@ -132,8 +132,7 @@ impl Lanes {
             };
             let steps = match sight {
                 Ok(sight) => {
-                    let is_fresh = jobs.iter().all(|job| is_fresh(job, clock.now()));
-                    self.paced(&turn.lane, |pace, now| pace.begin_batch(now, is_fresh));
+                    self.paced(&turn.lane, Pace::begin_batch);
                     self.attempts(Arc::clone(&turn), sight, jobs).boxed_local()
                 }
                 Err(error) => {
@@ -278,12 +277,6 @@ impl Lanes {
             Fate::DeadLetter => Some(Step::Dead(failed_job(job, job.attempt, error, now, None))),
         }
     }
-}
-
-/// Whether its run begins: then nobody has worked on its lane before. A job without a time was never on a queue.
-fn is_fresh(job: &Job, now: DateTime<Utc>) -> bool {
-    const JUST_NOW: TimeDelta = TimeDelta::seconds(15);
-    job.enqueued.is_none_or(|enqueued| now < enqueued + JUST_NOW)
 }
 
 /// The lane that a batch is of, how long it has, and what it has shown of its lane.

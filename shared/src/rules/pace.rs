@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 /// How fast a lane calls EC2. Whoever holds the lane's batch is alone in it, so that no counter is shared.
 ///
-/// Calls start evenly, on average at most at the lane's rate. What a lane is behind, because its bucket was full when
-/// it began or because a batch ends and another begins, it catches up. A throttled call means that somebody else drinks
+/// Calls start evenly, on average at most at the lane's rate. What a lane is behind, because a batch ends and another
+/// begins, it catches up. That the bucket was full when the lane began is not used: several workers take the lane's batches
+/// in turns, and each would think so. A throttled call means that somebody else drinks
 /// from the same bucket: the rate is halved, comes back to what went through before, stays there, and tries more.
 #[derive(Debug, Clone)]
 pub struct Pace {
@@ -34,12 +35,6 @@ const REST_CALLS: f64 = 4.0;
 const SLOWEST: f64 = 0.1;
 /// After so many calls that went through, the lane is as fast as it was.
 const RECOVERY_CALLS: f64 = 100.0;
-/// What a lane that begins may take from a full bucket. EC2's holds 100; the rest is for others.
-/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
-const BURST_CALLS: f64 = 80.0;
-/// And no more than at its pace in so many seconds: a lane that is set to be slow is slow from the start. By then EC2's
-/// bucket is full again, too.
-const BURST_SECONDS: f64 = 18.0;
 /// A gap that is longer than so many calls is no gap between two batches: somebody else may have held the lane.
 const LONGEST_GAP_CALLS: f64 = 5.0;
 /// How much of each interval is left out while the lane catches up: it is four times as fast.
@@ -58,18 +53,12 @@ impl Pace {
         }
     }
 
-    /// A batch of the lane begins; `is_fresh` says that its jobs were sent just now, so that nobody else has worked on
-    /// the lane before. Then its bucket is taken to be full, unless this one has called lately. Otherwise the time since
-    /// the last call, if it is short, is the lane's: it has gone by with settling, receiving and looking.
-    pub fn begin_batch(&mut self, now: Instant, is_fresh: bool) {
-        let burst = (BURST_CALLS / self.rate).min(BURST_SECONDS);
-        let gap = self.next.map(|next| now.saturating_duration_since(next).as_secs_f64());
-        let behind = match gap {
-            None | Some(BURST_SECONDS..) if is_fresh => burst,
-            Some(gap) if gap <= LONGEST_GAP_CALLS / self.rate => self.behind.as_secs_f64() + gap,
-            _ => 0.0,
-        };
-        self.behind = Duration::from_secs_f64(behind.min(burst));
+    /// A batch of the lane begins. The time since the last call, if it is short, is the lane's: it has gone by with
+    /// settling, receiving and looking.
+    pub fn begin_batch(&mut self, now: Instant) {
+        let longest = Duration::from_secs_f64(LONGEST_GAP_CALLS / self.rate);
+        let gap = self.next.map(|next| now.saturating_duration_since(next)).filter(|gap| *gap <= longest);
+        self.behind = gap.map_or(Duration::ZERO, |gap| (self.behind + gap).min(longest));
     }
 
     /// When a call that is ready `now` may start. The time is taken: the next call comes later. An error is a time
@@ -211,7 +200,7 @@ mod tests {
         let (start, mut pace) = (start(), Pace::new(4.0));
         assert_eq!(starts(&mut pace, start, start, 2), [0, 250]);
         let second = start + Duration::from_millis(875);
-        pace.begin_batch(second, false);
+        pace.begin_batch(second);
         assert_eq!(starts(&mut pace, start, second, 5), [875, 937, 1000, 1250, 1500], "as if there had been no gap");
     }
 
@@ -220,46 +209,14 @@ mod tests {
         let (start, mut pace) = (start(), Pace::new(4.0));
         next(&mut pace, start);
         let later = start + Duration::from_secs(3);
-        pace.begin_batch(later, false);
+        pace.begin_batch(later);
         assert_eq!(starts(&mut pace, start, later, 3), [3000, 3250, 3500]);
-    }
-
-    /// How many calls start in the first minute.
-    fn calls_in_a_minute(rate: f64, is_fresh: bool) -> usize {
-        let (start, mut pace) = (start(), Pace::new(rate));
-        pace.begin_batch(start, is_fresh);
-        let last = start + Duration::from_secs(60);
-        std::iter::from_fn(|| pace.reserve(start, last).ok()).count()
-    }
-
-    #[test]
-    fn a_lane_that_begins_takes_four_fifths_of_a_full_bucket_and_a_slow_one_what_it_does_in_eighteen_seconds() {
-        assert_eq!(calls_in_a_minute(5.0, true), 5 * 60 + 80 + 1);
-        assert_eq!(calls_in_a_minute(5.0, false), 5 * 60 + 1);
-        assert_eq!(calls_in_a_minute(1.0, true), 60 + 18 + 1);
-    }
-
-    #[test]
-    fn the_bucket_is_taken_to_be_full_once() {
-        let (start, mut pace) = (start(), Pace::new(5.0));
-        for second in 0..10 {
-            pace.begin_batch(start + Duration::from_secs(second), true);
-            let last = start + Duration::from_secs(second + 1);
-            while pace.reserve(start + Duration::from_secs(second), last).is_ok() {}
-        }
-        assert!(
-            (next(&mut pace, start) - start).as_secs() <= 11,
-            "it takes up what is left of the burst, and no second one"
-        );
-        let calls = starts(&mut pace, start, start + Duration::from_secs(40), 3);
-        assert_eq!(calls[2] - calls[1], 200, "fast no more");
     }
 
     /// A bucket of 100 that refills by 5 a second, from which another program takes `neighbour`: what became of `calls`
     /// that were made one after the other, as the share that was throttled and the calls a second.
     fn against_a_bucket(neighbour: f64, calls: u32) -> (f64, f64) {
         let (start, mut pace) = (start(), Pace::new(5.0));
-        pace.begin_batch(start, true);
         let (mut tokens, mut at, mut done) = (100.0_f64, start, 0);
         while done < calls {
             let call = next(&mut pace, at);
@@ -281,9 +238,9 @@ mod tests {
     fn beside_another_program_a_lane_takes_what_is_left_and_is_hardly_throttled() {
         for (neighbour, calls) in [(0.0, 1000), (1.0, 1000), (2.5, 1000), (2.5, 10_000), (4.0, 1000), (4.0, 10_000)] {
             let (throttled, rate) = against_a_bucket(neighbour, calls);
-            let floor = f64::from(calls) / ((f64::from(calls) - 100.0) / (5.0 - neighbour));
+            let refilled = 5.0 - neighbour;
             assert!(throttled <= 0.01, "{neighbour}, {calls}: {throttled} throttled");
-            assert!(rate >= 0.95 * floor, "{neighbour}, {calls}: {rate} of {floor} a second");
+            assert!(rate >= 0.95 * refilled, "{neighbour}, {calls}: {rate} of {refilled} a second");
         }
     }
 
@@ -292,9 +249,9 @@ mod tests {
     fn batches_against_a_bucket(rate: f64, neighbour: f64, calls: usize) -> (f64, f64) {
         let (start, mut pace) = (start(), Pace::new(rate));
         let (mut tokens, mut at, mut now) = (100.0_f64, start, start);
-        for batch in 0..calls / 10 {
+        for _ in 0..calls / 10 {
             now += Duration::from_millis(140);
-            pace.begin_batch(now, batch < 10);
+            pace.begin_batch(now);
             let mut waiting: Vec<Instant> = (0..10).map(|_| next(&mut pace, now)).collect();
             while let Some(index) = (0..waiting.len()).min_by_key(|index| waiting[*index]) {
                 let call = waiting.swap_remove(index);
@@ -316,12 +273,12 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_of_batches_at_nearly_the_refill_rate_reaches_the_floor_also_beside_another_program() {
+    fn a_lane_of_batches_takes_nearly_what_the_bucket_refills_also_beside_another_program() {
         for (neighbour, calls) in [(0.0, 1000), (0.0, 10_000), (2.5, 1000), (2.5, 10_000)] {
             let (throttled, rate) = batches_against_a_bucket(4.9, neighbour, calls);
-            let floor = calls as f64 / ((calls as f64 - 100.0) / (5.0 - neighbour));
+            let refilled = 5.0 - neighbour;
             assert!(throttled <= 0.01, "{neighbour}, {calls}: {throttled} throttled");
-            assert!(rate >= 0.95 * floor, "{neighbour}, {calls}: {rate} of {floor} a second");
+            assert!(rate >= 0.95 * refilled, "{neighbour}, {calls}: {rate} of {refilled} a second");
         }
     }
 }
