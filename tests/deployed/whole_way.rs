@@ -88,6 +88,7 @@ async fn the_whole_way(ec2: Ec2, schedule: &str) {
     let left = 2 + 1 + usize::from(is_archived);
     until("what no rule keeps is gone", async || ec2.of_volume(&old).await == left).await;
 
+    people_are_left_in_peace(&cloud, &stack).await;
     let permissions = Permissions(cloud.ask(&["permissions"]));
     let calls: BTreeSet<_> =
         [&cloud.to_aws, &cloud.to_ec2].iter().flat_map(|proxy| proxy.callers().into_keys()).collect();
@@ -112,4 +113,17 @@ async fn the_whole_way(ec2: Ec2, schedule: &str) {
     let after = cloud.ask(&["inventory"]);
     assert_eq!(after, before, "nothing is left");
     assert_ne!(after, Value::Null);
+}
+
+/// Two reports of one kind, the second when people have heard of the first: the notifier puts it off, which is a call.
+async fn people_are_left_in_peace(cloud: &Cloud, stack: &Stack) {
+    let send = |body: &str| cloud.sqs.send_message().queue_url(&stack.reports).message_body(body).send();
+    send("no report").await.unwrap();
+    until("a mail of it", async || {
+        cloud.mails(&stack.inbox).await.iter().any(|(subject, _)| subject == "snapkeep: 1 unreadable message")
+    })
+    .await;
+    send("no report either").await.unwrap();
+    let put_off = ("snapkeep-notifier".into(), "sqs:ChangeMessageVisibility".into());
+    until("the second is put off", async || cloud.to_aws.callers().contains_key(&put_off)).await;
 }
