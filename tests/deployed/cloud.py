@@ -47,7 +47,6 @@ def statements(document):
 
 def permissions(url):
     iam, found = client("iam", url), {}
-    iam, found = client("iam", url), {}
     for role in iam.list_roles()["Roles"]:
         for name in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
             document = iam.get_role_policy(RoleName=role["RoleName"], PolicyName=name)["PolicyDocument"]
