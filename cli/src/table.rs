@@ -6,10 +6,10 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Narrower, text is a column of letters: then the table is wider than the terminal.
-const NARROWEST_TEXT: Width = Width::Fixed(30);
+const NARROWEST_TEXT: u16 = 30;
 
 /// A table with these heads. Columns named in `right` are numbers. What has no space in it, such as an id, is never
-/// broken, so that it can be copied; text is broken where the terminal is too narrow.
+/// broken, so that it can be copied, and neither are a few words; text is broken where the terminal is too narrow.
 pub(crate) fn table<const N: usize>(heads: [&str; N], right: &[&str], rows: Vec<[String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(RULED).set_content_arrangement(ContentArrangement::Dynamic);
@@ -18,9 +18,11 @@ pub(crate) fn table<const N: usize>(heads: [&str; N], right: &[&str], rows: Vec<
         if right.contains(&head) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        column.set_constraint(match rows.iter().all(|row| !row[index].contains(' ')) {
+        let is_whole =
+            |row: &[String; N]| !row[index].contains(' ') || row[index].chars().count() <= NARROWEST_TEXT.into();
+        column.set_constraint(match rows.iter().all(is_whole) {
             true => ColumnConstraint::ContentWidth,
-            false => ColumnConstraint::LowerBoundary(NARROWEST_TEXT),
+            false => ColumnConstraint::LowerBoundary(Width::Fixed(NARROWEST_TEXT)),
         });
     }
     table.to_string()

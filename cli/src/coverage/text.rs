@@ -13,7 +13,7 @@ use crate::table::{plain, table};
 const MOST_NAMED: usize = 10;
 
 pub(super) fn text(all: &[Audited], quota: usize, now: DateTime<Utc>) -> String {
-    let mut parts = vec![places(all, quota, now)];
+    let mut parts = vec![places(all, quota, now), String::new()];
     parts.extend(listed(all, now));
     for Audited { coverage, .. } in all {
         parts.extend(notes(coverage, quota));

@@ -106,7 +106,9 @@ impl Drill<'_> {
         self.record(&plan, &trials).await;
         left.extend(trials.iter().filter_map(|trial| trial.left.clone()));
         show(&self.outcome(&plan, &trials, &left, manner.output));
-        let is_whole = plan.problems.is_empty() && left.is_empty() && trials.iter().all(|trial| trial.is_good());
+        // A drill that had nothing to try has shown nothing.
+        let is_good = !trials.is_empty() && trials.iter().all(|trial| trial.is_good());
+        let is_whole = plan.problems.is_empty() && left.is_empty() && is_good;
         Ok(if is_whole && !self.stop.is_set() { exit::DONE } else { exit::PARTLY })
     }
 

@@ -136,7 +136,9 @@ impl Drill<'_> {
                 parts.push(format!("Delete it: snapkeep restore --undo {}", self.id));
             }
         }
-        parts.push("This proves that EC2 makes volumes of these snapshots. What is on them was not read.".into());
+        if good > 0 {
+            parts.push("This proves that EC2 makes volumes of these snapshots. What is on them was not read.".into());
+        }
         parts.join("\n")
     }
 }
