@@ -131,10 +131,7 @@ impl Lanes {
                 () = turn.stop.reached() => return stream::iter(jobs).map(|job| (job, NOT_NOW)).boxed_local(),
             };
             let steps = match sight {
-                Ok(sight) => {
-                    self.paced(&turn.lane, Pace::begin_batch);
-                    self.attempts(Arc::clone(&turn), sight, jobs).boxed_local()
-                }
+                Ok(sight) => self.attempts(Arc::clone(&turn), sight, jobs).boxed_local(),
                 Err(error) => {
                     // Nothing was asked for any of them: no attempt is used up, whatever the error is.
                     turn.circuit(|circuit| circuit.break_with(&error));
