@@ -1,4 +1,4 @@
-//! A volume's calendar: what [`coverage`](super::coverage) would have said at the end of each day, as far as what is left can tell.
+//! A volume's calendar: what [`coverage`] would have said at the end of each day, as far as what is left can tell.
 //!
 //! EC2 has no history. A snapshot that covered a day three weeks ago has been pruned since, and nobody can know from EC2
 //! that it was there. So a day on which nothing is left is called stale or never only where a snapshot of that day would

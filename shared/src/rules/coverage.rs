@@ -1,6 +1,6 @@
 //! Coverage: whether a volume that a policy selects can be restored to within its RPO, from what EC2 lists and nothing else.
 //!
-//! A [`Line`] is all that is remembered of a volume's snapshots, however many there are; [`verdict`] says exactly one thing
+//! A [`Line`] is all that is remembered of a volume's snapshots, however many there are; [`verdict()`] says exactly one thing
 //! of it. The first of these that is so:
 //!
 //! 1. `excluded`: the policy itself takes the volume out. Its snapshots are not looked at.
