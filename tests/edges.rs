@@ -24,7 +24,8 @@ fn policy() -> Value {
 async fn a_worker_that_runs_out_of_time_hands_the_rest_back() {
     let world = World::default();
     let volumes = Fleet::new(ACCOUNT, REGIONS[0], 12).build(&world);
-    let (rate, timeout) = (&[("SNAPKEEP_CREATE_RATE", "1")], Duration::from_secs(6));
+    // All twelve are of the burst, which goes four times as fast: a call a second.
+    let (rate, timeout) = (&[("SNAPKEEP_CREATE_RATE", "0.25")], Duration::from_secs(6));
     let stack = Stack::deploy_with_timeout(world, 1, rate, timeout).await;
     stack.plan(&policy()).await.unwrap();
     stack.settle().await;
@@ -38,7 +39,7 @@ async fn a_worker_that_runs_out_of_time_hands_the_rest_back() {
 async fn a_worker_that_is_killed_in_the_middle_loses_nothing_and_makes_nothing_twice() {
     let world = World::default();
     let volumes = Fleet::new(ACCOUNT, REGIONS[0], 16).build(&world);
-    let mut stack = Stack::deploy(world, 0, &[("SNAPKEEP_CREATE_RATE", "2")]).await;
+    let mut stack = Stack::deploy(world, 0, &[("SNAPKEEP_CREATE_RATE", "0.5")]).await;
     stack.set_visibility_timeout(8).await;
     let doomed = stack.add_worker(Duration::from_secs(60)).await;
     stack.plan(&policy()).await.unwrap();

@@ -78,7 +78,7 @@ fn end(counts: Counts, pace: Option<&Pace>) -> String {
 }
 
 fn throttled(pace: Option<&Pace>) -> Option<String> {
-    Some(format!("{}, now {:.1} calls/s", throttled_times(pace)?, pace?.rate()))
+    Some(format!("{}, now {:.1} calls/s", throttled_times(pace)?, pace?.rate(Instant::now().into_std())))
 }
 
 fn throttled_times(pace: Option<&Pace>) -> Option<String> {

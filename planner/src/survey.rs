@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use shared::rules::pace::BURST_JOBS;
 use shared::rules::retain_rule::retain_rule;
 use shared::rules::select::{Attached, Verdict, verdict};
 use shared::rules::tags::copied_tags;
@@ -90,9 +91,10 @@ impl<'a> Survey<'a> {
                 None
             }
             Found::Selected(job) => {
+                let burst = self.summary.jobs < BURST_JOBS;
                 self.summary.volumes += 1;
                 self.summary.jobs += 1;
-                Some(*job)
+                Some(Job { burst, ..*job })
             }
         }
     }

@@ -38,7 +38,8 @@ pub struct Worker {
 /// How lanes are worked through.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lanes {
-    /// `SNAPKEEP_CREATE_RATE`: `CreateSnapshot` calls per second in each lane. EC2 refills five.
+    /// `SNAPKEEP_CREATE_RATE`: `CreateSnapshot` calls per second in each lane. EC2 refills five. The first 120 jobs of a run
+    /// in a lane go four times as fast, from the bucket that they find full.
     pub create_rate: f64,
     /// `SNAPKEEP_DELETE_RATE`: `DeleteSnapshot` calls per second in each lane. EC2 refills five.
     pub delete_rate: f64,

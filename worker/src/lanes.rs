@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, FuturesUnordered};
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, future};
 use shared::aws::Aws;
 use shared::config;
 use shared::rules::fate::{Fate, TOO_LATE, class, fate, is_about_the_lane};
@@ -124,14 +124,18 @@ impl Lanes {
         clock: Clock,
         stop: Stop,
     ) -> impl Stream<Item = (Job, Step)> + 'a {
-        let turn = Arc::new(Turn { lane, clock, stop, circuit: Mutex::default() });
+        let turn = Arc::new(Turn { lane, clock, stop, circuit: Mutex::default(), gate: Gate::default() });
+        let (since, last) = (Instant::now(), Arc::clone(&turn));
         let begin = async move {
             let sight = tokio::select! {
                 sight = self.look_until_let(&turn.lane, role.as_ref(), &jobs) => sight,
                 () = turn.stop.reached() => return stream::iter(jobs).map(|job| (job, NOT_NOW)).boxed_local(),
             };
             let steps = match sight {
-                Ok(sight) => self.attempts(Arc::clone(&turn), sight, jobs).boxed_local(),
+                Ok(sight) => {
+                    self.paced(&turn.lane, |pace, _| pace.begin_batch(since.into_std()));
+                    self.attempts(Arc::clone(&turn), sight, jobs).boxed_local()
+                }
                 Err(error) => {
                     // Nothing was asked for any of them: no attempt is used up, whatever the error is.
                     turn.circuit(|circuit| circuit.break_with(&error));
@@ -140,7 +144,19 @@ impl Lanes {
             };
             single_refusals(steps, turn).boxed_local()
         };
-        begin.flatten_stream()
+        begin.flatten_stream().chain(self.leave(last).into_stream().filter_map(future::ready))
+    }
+
+    /// Leaves the lane when its next call is due, so that whoever takes it up next may call at once.
+    async fn leave(&self, turn: Arc<Turn>) -> Option<(Job, Step)> {
+        let due = self.paced(&turn.lane, |pace, now| pace.due().filter(|due| *due > now));
+        if let Some(due) = due {
+            tokio::select! {
+                () = sleep_until(due.into()) => {}
+                () = turn.stop.reached() => {}
+            }
+        }
+        None
     }
 
     /// Throttling passes by itself: the lane waits, and looks again.
@@ -192,12 +208,10 @@ impl Lanes {
     /// Waits until the lane may call again. An error is the step of a job whose turn would come too late, or not at all
     /// while the lane is held.
     async fn turn(&self, turn: &Turn, job: &Job) -> Result<(), Step> {
-        let reserved = self.paced(&turn.lane, |pace, now| pace.reserve(now, turn.stop.at.into_std()));
-        let Ok(start) = reserved else { return Err(NOT_NOW) };
         tokio::select! {
             biased;
             () = turn.stop.reached() => return Err(NOT_NOW),
-            () = sleep_until(start.into()) => {}
+            () = self.call_is_due(turn, job) => {}
         }
         let now = turn.clock.now();
         if let Some(cause) = turn.circuit(|circuit| circuit.broken().cloned()) {
@@ -206,6 +220,14 @@ impl Lanes {
         match job.give_up_at.filter(|deadline| *deadline <= now) {
             Some(deadline) => Err(Step::Dead(too_late(job, deadline, now))),
             None => Ok(()),
+        }
+    }
+
+    /// One after the other, in the order of the jobs: whoever waits learns it when the lane is slowed in the meantime.
+    async fn call_is_due(&self, turn: &Turn, job: &Job) {
+        let _first = turn.gate.lock().await;
+        while let Err(due) = self.paced(&turn.lane, |pace, now| pace.start(now, job.burst)) {
+            sleep_until(due.into()).await;
         }
     }
 
@@ -223,11 +245,6 @@ impl Lanes {
             Some(_) => {}
         }
         step
-    }
-
-    fn call_went_through(&self, turn: &Turn) {
-        turn.circuit(Circuit::went_through);
-        self.paced(&turn.lane, |pace, _| pace.went_through());
     }
 
     /// What EC2 has done and refused since this was last asked.
@@ -283,7 +300,11 @@ struct Turn {
     clock: Clock,
     stop: Stop,
     circuit: Mutex<Circuit>,
+    gate: Gate,
 }
+
+/// Held by the job whose call is next.
+type Gate = tokio::sync::Mutex<()>;
 
 impl Turn {
     fn circuit<T>(&self, look: impl FnOnce(&mut Circuit) -> T) -> T {

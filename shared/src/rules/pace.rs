@@ -2,57 +2,139 @@
 
 use std::time::{Duration, Instant};
 
+/// How many jobs of a lane the planner marks as its burst: what a full bucket holds when a run begins. EC2's holds 100
+/// and refills five a second; at [`BURST_PACE`] times as much, so many calls leave a tenth of it for others.
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+pub const BURST_JOBS: usize = 120;
+/// How many times as fast as its rate a lane calls for the jobs of its burst.
+const BURST_PACE: f64 = 4.0;
+/// What a lane may catch up, in calls: the time between two batches, in which nobody else can have called in it.
+const LONGEST_GAP: f64 = 5.0;
+/// After a throttled call the lane rests for so many calls' time, in which EC2's bucket refills.
+const REST: f64 = 5.0;
+/// The slowest pace, as a share of the fastest.
+const SLOWEST: f64 = 0.1;
+
 /// How fast a lane calls EC2. Whoever holds the lane's batch is alone in it, so that no counter is shared.
 ///
-/// Calls start evenly, at most at the lane's rate. A throttled call means that somebody else drinks from the same
-/// bucket: the rate is halved, and comes back with every call that goes through.
+/// Calls start evenly, on average at most at the lane's rate; those of the burst faster, while nothing was throttled.
 #[derive(Debug, Clone)]
 pub struct Pace {
     fastest: f64,
-    rate: f64,
-    next: Option<Instant>,
-    slowed: Option<Instant>,
+    due: Option<Instant>,
+    slowed: Option<Slowed>,
     throttled_calls: u64,
 }
 
-/// After a throttled call the lane rests so long; EC2's bucket refills by five in it.
-const REST: Duration = Duration::from_secs(1);
-/// The slowest pace, as a share of the fastest.
-const SLOWEST: f64 = 0.1;
-/// How much of the fastest rate each call that goes through gives back.
-const RECOVERY: f64 = 0.02;
+/// A throttled call has shown that somebody else drinks from the same bucket: how the lane comes back.
+///
+/// The bucket was empty when the lane was slowed last, and is empty when it is slowed again: so what the lane had on
+/// average in between is what others leave to it. It begins below that, comes back to it, and then tries more, slowly at
+/// first: a cubic curve, as that of <https://www.rfc-editor.org/rfc/rfc9438>. In the long run nothing is lost by being
+/// slow, as long as the bucket does not fill up in the meantime; being slow for longer means fewer calls in vain.
+#[derive(Debug, Clone, Copy)]
+struct Slowed {
+    at: Instant,
+    /// What others are taken to leave to the lane, in calls a second.
+    share: f64,
+    /// How patiently it tries more: the time in which it would come from nothing to its fastest.
+    patience: Duration,
+}
+
+/// [`Slowed::patience`] where nothing is known of the others, in calls at the fastest rate.
+const SHORTEST_PATIENCE: f64 = 100.0;
+/// The same when they have been met again and again at the same rate.
+const LONGEST_PATIENCE: f64 = 600.0;
+/// By how much it grows each time.
+const MORE_PATIENCE: f64 = 3.0;
+/// How long it takes the lane to come back to its share, as a part of its patience.
+const BACK: f64 = 0.5;
+/// By how much it begins below its share.
+const BELOW: f64 = 0.2;
+/// For how long it is remembered that the lane was slowed, as a multiple of its patience: by then it has been at its
+/// fastest for as long again.
+const REMEMBERED: f64 = 2.5;
 
 impl Pace {
     /// A lane with this many calls a second.
     pub fn new(calls_per_second: f64) -> Self {
-        Self { fastest: calls_per_second, rate: calls_per_second, next: None, slowed: None, throttled_calls: 0 }
+        Self { fastest: calls_per_second, due: None, slowed: None, throttled_calls: 0 }
     }
 
-    /// When a call that is ready `now` may start. The time is taken: the next call comes later. An error is a time
-    /// after `latest`, and then nothing is taken: were it, those that are handed back would push each other away.
-    pub fn reserve(&mut self, now: Instant, latest: Instant) -> Result<Instant, Instant> {
-        let start = self.next.map_or(now, |next| next.max(now));
-        if start > latest {
-            return Err(start);
+    /// A batch of the lane was received at `since`. What has gone by since the lane's last call is the lane's, and is
+    /// caught up, if that was shortly before and in this process; else what has gone by since the batch was received:
+    /// whoever held the lane before has left it only when its next call was [due](Pace::due).
+    pub fn begin_batch(&mut self, since: Instant) {
+        let is_kept = self.due.is_some_and(|due| due + self.calls(LONGEST_GAP) >= since);
+        if !is_kept {
+            self.due = Some(since);
         }
-        self.next = Some(start + Duration::from_secs_f64(1.0 / self.rate));
-        Ok(start)
+    }
+
+    /// Takes the lane's turn at `now` for a call of a job, which may be of the lane's burst. An error is when to ask
+    /// again, and then nothing is taken.
+    pub fn start(&mut self, now: Instant, is_burst: bool) -> Result<(), Instant> {
+        let due = self.due.unwrap_or(now);
+        if due > now {
+            return Err(due);
+        }
+        let rate = match self.remembered(now) {
+            None if is_burst => self.fastest * BURST_PACE,
+            _ => self.rate(now),
+        };
+        let caught_up = now.checked_sub(self.calls(LONGEST_GAP)).map_or(due, |earliest| due.max(earliest));
+        self.due = Some(caught_up + Duration::from_secs_f64(1.0 / rate));
+        Ok(())
+    }
+
+    /// When the next call is due, if there was one before.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
     }
 
     /// A call was throttled. Several that were under way together slow the lane once.
     pub fn throttled(&mut self, now: Instant) {
         self.throttled_calls += 1;
-        if self.slowed.is_some_and(|slowed| now < slowed + REST) {
+        let rest = self.calls(REST);
+        if self.slowed.is_some_and(|slowed| now < slowed.at + rest) {
             return;
         }
-        self.slowed = Some(now);
-        self.rate = (self.rate / 2.0).max(self.fastest * SLOWEST);
-        self.next = Some(self.next.map_or(now, |next| next.max(now)) + REST);
+        self.slowed = Some(self.slowed_again(now));
+        self.due = Some(now + rest);
     }
 
-    /// The present pace, in calls per second.
-    pub fn rate(&self) -> f64 {
-        self.rate
+    fn slowed_again(&self, now: Instant) -> Slowed {
+        let shortest = self.calls(SHORTEST_PATIENCE);
+        let anew = Slowed { at: now, share: self.fastest / 2.0, patience: shortest };
+        let Some(last) = self.remembered(now) else { return anew };
+        let after = now - last.at;
+        if after < last.patience.mul_f64(BACK) {
+            return Slowed { share: self.bounded(last.rate(after, self.fastest) / 2.0), ..anew };
+        }
+        let patience = last.patience.mul_f64(MORE_PATIENCE).min(self.calls(LONGEST_PATIENCE));
+        Slowed { at: now, share: self.mean(last, after), patience }
+    }
+
+    /// How the lane was slowed last, unless that is so long ago that it says nothing about who is there now.
+    fn remembered(&self, now: Instant) -> Option<Slowed> {
+        let is_recent = |slowed: &Slowed| now <= slowed.at + slowed.patience.mul_f64(REMEMBERED);
+        self.slowed.filter(is_recent)
+    }
+
+    /// What the lane has had on average in the time `after` it was slowed, resting at first.
+    fn mean(&self, slowed: Slowed, after: Duration) -> f64 {
+        const STEPS: u32 = 200;
+        let rest = self.calls(REST);
+        let times = (0..STEPS).map(|step| after.mul_f64((f64::from(step) + 0.5) / f64::from(STEPS)));
+        let rates = times.filter(|time| *time >= rest).map(|time| self.bounded(slowed.rate(time, self.fastest)));
+        self.bounded(rates.sum::<f64>() / f64::from(STEPS))
+    }
+
+    /// The pace at `now`, in calls per second.
+    pub fn rate(&self, now: Instant) -> f64 {
+        let slowed = self.remembered(now);
+        let rate = |slowed: Slowed| slowed.rate(now.saturating_duration_since(slowed.at), self.fastest);
+        slowed.map_or(self.fastest, |slowed| self.bounded(rate(slowed)))
     }
 
     /// How many calls were throttled so far.
@@ -60,74 +142,27 @@ impl Pace {
         self.throttled_calls
     }
 
-    /// A call went through.
-    pub fn went_through(&mut self) {
-        self.rate = (self.rate + self.fastest * RECOVERY).min(self.fastest);
+    fn bounded(&self, rate: f64) -> f64 {
+        rate.clamp(self.fastest * SLOWEST, self.fastest)
+    }
+
+    /// The time of so many calls at the fastest rate.
+    fn calls(&self, calls: f64) -> Duration {
+        Duration::from_secs_f64(calls / self.fastest)
+    }
+}
+
+impl Slowed {
+    /// The rate in the time `after`, for a lane whose fastest is `fastest`; beyond its bounds, too.
+    fn rate(&self, after: Duration, fastest: f64) -> f64 {
+        let patience = self.patience.as_secs_f64();
+        let from_share = after.as_secs_f64() / patience - BACK;
+        if from_share < 0.0 {
+            return self.share * (1.0 + BELOW * (from_share / BACK).powi(3));
+        }
+        self.share + fastest * from_share.powi(3)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[expect(clippy::disallowed_methods, reason = "any instant will do: a test measures from it")]
-    fn start() -> Instant {
-        Instant::now()
-    }
-
-    /// When the next call starts that is ready at `now` and may wait for ever.
-    fn next(pace: &mut Pace, now: Instant) -> Instant {
-        pace.reserve(now, now + Duration::from_secs(1_000_000)).unwrap()
-    }
-
-    #[test]
-    fn calls_start_evenly_at_the_lanes_rate() {
-        let (start, mut pace) = (start(), Pace::new(4.0));
-        let starts: Vec<_> = (0..5).map(|_| (next(&mut pace, start) - start).as_millis()).collect();
-        assert_eq!(starts, [0, 250, 500, 750, 1000]);
-    }
-
-    #[test]
-    fn time_that_passed_unused_is_not_saved_up() {
-        let (start, mut pace) = (start(), Pace::new(4.0));
-        next(&mut pace, start);
-        let later = start + Duration::from_secs(60);
-        assert_eq!(next(&mut pace, later), later);
-        assert_eq!(next(&mut pace, later), later + Duration::from_millis(250));
-    }
-
-    #[test]
-    fn a_throttled_lane_rests_slows_down_once_and_comes_back() {
-        let (start, mut pace) = (start(), Pace::new(4.0));
-        next(&mut pace, start);
-        for _ in 0..5 {
-            pace.throttled(start);
-        }
-        assert_eq!((next(&mut pace, start) - start).as_millis(), 1250);
-        assert_eq!((next(&mut pace, start) - start).as_millis(), 1750, "two calls a second now");
-        for _ in 0..100 {
-            pace.went_through();
-        }
-        let first = next(&mut pace, start);
-        assert_eq!(next(&mut pace, start) - first, Duration::from_millis(250));
-    }
-
-    #[test]
-    fn a_call_that_would_come_too_late_takes_no_time() {
-        let (start, mut pace) = (start(), Pace::new(1.0));
-        let latest = start + Duration::from_secs(2);
-        let starts: Vec<_> = (0..10).filter_map(|_| pace.reserve(start, latest).ok()).collect();
-        assert_eq!(starts.len(), 3);
-        assert_eq!(next(&mut pace, latest), start + Duration::from_secs(3));
-    }
-
-    #[test]
-    fn a_lane_never_stops() {
-        let (start, mut pace) = (start(), Pace::new(4.0));
-        for second in 0..1000 {
-            pace.throttled(start + Duration::from_secs(second));
-        }
-        let first = next(&mut pace, start + Duration::from_secs(5000));
-        assert!(next(&mut pace, first) - first <= Duration::from_millis(2500));
-    }
-}
+mod tests;

@@ -71,6 +71,9 @@ pub struct Job {
     /// Tags for the snapshot besides `snapkeep:*`: chosen and limited by the planner.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// Whether it is one of the first of its run in its lane, which find EC2's bucket full.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub burst: bool,
     /// Which attempt this is, from 1.
     #[serde(default = "first_attempt")]
     pub attempt: u32,
@@ -206,6 +209,7 @@ impl Identity<'_> {
             time_zone: utc(),
             role: role.cloned(),
             tags: BTreeMap::new(),
+            burst: false,
             attempt: first_attempt(),
             sends: 0,
             enqueued: None,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::aws::ec2::Ec2;
+use shared::rules::hold::Circuit;
 use shared::rules::tags::{description, snapshot_tags};
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::job::Job;
@@ -39,7 +40,7 @@ impl Lanes {
             }
             match done.ec2.create_snapshot(&job.volume, &description(job), snapshot_tags(job)).await {
                 Ok(snapshot) => {
-                    self.call_went_through(turn);
+                    turn.circuit(Circuit::went_through);
                     self.counts.created();
                     return Step::Finished(Outcome::Created(snapshot));
                 }

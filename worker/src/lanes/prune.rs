@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use serde::Serialize;
 use shared::aws::ec2::Ec2;
 use shared::rules::fate::{Undeleted, undeleted, without_lists};
+use shared::rules::hold::Circuit;
 use shared::rules::retention::{Case, Verdict, judge};
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::inventory::{Holds, Presence, Snapshot};
@@ -175,7 +176,7 @@ impl Lanes {
                 },
             };
             let Err(error) = scene.ec2.delete_snapshot(snapshot).await else {
-                self.call_went_through(turn);
+                turn.circuit(Circuit::went_through);
                 self.counts.deleted();
                 self.note_deleted(snapshot);
                 info!(
