@@ -14,6 +14,7 @@ mod lambda;
 mod proxy;
 mod python;
 mod stack;
+mod turns;
 mod typed;
 
 mod alerts;

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, FuturesUnordered};
-use futures::{FutureExt, Stream, StreamExt, future};
+use futures::{FutureExt, Stream, StreamExt};
 use shared::aws::Aws;
+use shared::aws::sqs::MOST_IN_BATCH;
 use shared::config;
 use shared::rules::fate::{Fate, TOO_LATE, class, fate, is_about_the_lane};
 use shared::rules::hold::Circuit;
@@ -125,7 +126,9 @@ impl Lanes {
         stop: Stop,
     ) -> impl Stream<Item = (Job, Step)> + 'a {
         let turn = Arc::new(Turn { lane, clock, stop, circuit: Mutex::default(), gate: Gate::default() });
-        let (since, last) = (Instant::now(), Arc::clone(&turn));
+        let since = Instant::now();
+        // SQS had no more of it than a batch that is not full: nobody takes it up next.
+        let goes_on = (jobs.len() >= MOST_IN_BATCH).then(|| Arc::clone(&turn));
         let begin = async move {
             let sight = tokio::select! {
                 sight = self.look_until_let(&turn.lane, role.as_ref(), &jobs) => sight,
@@ -144,17 +147,16 @@ impl Lanes {
             };
             single_refusals(steps, turn).boxed_local()
         };
-        begin.flatten_stream().chain(self.leave(last).into_stream().filter_map(future::ready))
+        let leave = stream::iter(goes_on).filter_map(|turn| self.leave(turn));
+        begin.flatten_stream().chain(leave)
     }
 
     /// Leaves the lane when its next call is due, so that whoever takes it up next may call at once.
     async fn leave(&self, turn: Arc<Turn>) -> Option<(Job, Step)> {
-        let due = self.paced(&turn.lane, |pace, now| pace.due().filter(|due| *due > now));
-        if let Some(due) = due {
-            tokio::select! {
-                () = sleep_until(due.into()) => {}
-                () = turn.stop.reached() => {}
-            }
+        let due = self.paced(&turn.lane, |pace, now| pace.due().filter(|due| *due > now))?;
+        tokio::select! {
+            () = sleep_until(due.into()) => {}
+            () = turn.stop.reached() => {}
         }
         None
     }
