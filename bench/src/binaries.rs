@@ -8,7 +8,7 @@ use crate::Result;
 /// What is deployed.
 pub const FUNCTIONS: [&str; 3] = ["planner", "worker", "notifier"];
 
-/// The folder with all of [`FUNCTIONS`]: the given one, or `target/ship` after a build.
+/// The folder with all of [`FUNCTIONS`]: the given one, or cargo's `ship` after a build.
 pub fn folder(given: Option<PathBuf>) -> Result<PathBuf> {
     let folder = match given {
         Some(folder) => folder,
@@ -20,13 +20,19 @@ pub fn folder(given: Option<PathBuf>) -> Result<PathBuf> {
     }
 }
 
+/// Where cargo builds.
+pub fn target() -> PathBuf {
+    let given = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"))
+}
+
 fn build() -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let packages = FUNCTIONS.iter().flat_map(|name| ["-p", name]);
     let status =
         Command::new(env!("CARGO")).args(["build", "--profile", "ship"]).args(packages).current_dir(&root).status()?;
     match status.success() {
-        true => Ok(root.join("target/ship")),
+        true => Ok(target().join("ship")),
         false => Err("the shipped binaries could not be built".into()),
     }
 }
