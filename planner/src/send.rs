@@ -15,11 +15,18 @@ use crate::summary::Unsent;
 const BATCHES_AT_ONCE: usize = 16;
 const TRIES: u32 = 5;
 
-/// Sends all jobs that come, and gives what the queue would not take.
+/// Sends all jobs that come, and gives what the queue would not take. It has a task of its own: reading a page takes longer
+/// than a send, and where there is a second processor they go on beside each other.
 pub(crate) async fn send(queue: &Queue, jobs: Receiver<Job>) -> Vec<Unsent> {
-    let failed: Vec<Failed> =
-        batches(jobs).map(|batch| send_batch(queue, batch)).buffer_unordered(BATCHES_AT_ONCE).collect().await;
-    by_region(failed.into_iter().flatten().collect())
+    let queue = queue.clone();
+    let sending = tokio::spawn(async move {
+        let failed = batches(jobs).map(|batch| send_batch(&queue, batch)).buffer_unordered(BATCHES_AT_ONCE);
+        failed.collect::<Vec<Failed>>().await
+    });
+    match sending.await {
+        Ok(failed) => by_region(failed.into_iter().flatten().collect()),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// The jobs, as many together as fit into one call.

@@ -246,6 +246,17 @@ mod tests {
     }
 
     #[test]
+    fn the_first_jobs_of_a_region_are_its_burst_whatever_is_skipped_before_them() {
+        let policy = policy(json!({"resource": "volume", "tags": {}, "exclude_tags": {"Scratch": []}}));
+        let scratch = Volume { tags: [("Scratch".into(), "1".into())].into(), ..volume("vol-0", &[]) };
+        let volumes = (1..=200).map(|number| volume(&format!("vol-{number}"), &[]));
+        let mut survey = Survey::new(&policy, place());
+        let bursts = std::iter::once(scratch).chain(volumes).filter_map(|volume| survey.add_volume(&volume));
+        let bursts: Vec<bool> = bursts.map(|job| job.burst).collect();
+        assert_eq!(bursts, [[true; 120].as_slice(), &[false; 80]].concat());
+    }
+
+    #[test]
     fn a_volume_that_only_one_of_the_two_listings_knows_is_backed_up() {
         let policy = policy(json!({"tags": {"Backup": ["true"]}}));
         let instances = ["i-1 Backup=true: vol-1@/dev/xvda", "i-2 Backup=true:"];

@@ -151,11 +151,11 @@ impl Lanes {
         begin.flatten_stream().chain(leave)
     }
 
-    /// Leaves the lane when its next call is due, so that whoever takes it up next may call at once.
+    /// Stays until the lane may be left.
     async fn leave(&self, turn: Arc<Turn>) -> Option<(Job, Step)> {
-        let due = self.paced(&turn.lane, |pace, now| pace.due().filter(|due| *due > now))?;
+        let time = self.paced(&turn.lane, |pace, now| pace.leave().filter(|time| *time > now))?;
         tokio::select! {
-            () = sleep_until(due.into()) => {}
+            () = sleep_until(time.into()) => {}
             () = turn.stop.reached() => {}
         }
         None
