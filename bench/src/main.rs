@@ -97,7 +97,7 @@ struct Regions {
     #[arg(long, default_value_t = 10_000)]
     volumes: usize,
     /// As of `drain`.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 4.0)]
     speed: f64,
 }
 

@@ -19,6 +19,8 @@ use crate::survey::Survey;
 /// A page of a thousand volumes takes megabytes as XML and as values: thirty of them at once would be most of a small
 /// Lambda's memory. All Regions are read at once, and take turns at holding a page.
 pub(crate) const PAGES_AT_ONCE: usize = 8;
+/// Of instances, and as many of volumes: a plan's first jobs need not wait until the instances of all Regions are read.
+const PAGES_OF_EACH: usize = 5;
 
 /// Plans a run of `policy`: sends its jobs to `jobs` as they are found, and gives a summary.
 ///
@@ -30,14 +32,20 @@ pub async fn plan(aws: &Aws, policy: &Policy, default_regions: &Regions, jobs: S
     let regions = policy.regions.as_ref().unwrap_or(default_regions);
     let (places, errors) = places(aws, &policy.accounts, regions).await;
     summary.errors = errors;
-    let pages = &Semaphore::new(PAGES_AT_ONCE);
+    let pages = &Pages { instances: Semaphore::new(PAGES_OF_EACH), volumes: Semaphore::new(PAGES_OF_EACH) };
     let planned = places.into_iter().map(|place| plan_region(aws, policy, place, pages, jobs.clone()));
     summary.regions = future::join_all(planned).await;
     summary.jobs = summary.regions.iter().map(|region| region.jobs).sum();
     summary
 }
 
-async fn plan_region(aws: &Aws, policy: &Policy, place: Place, pages: &Semaphore, jobs: Sender<Job>) -> RegionSummary {
+/// The rights to hold a page of a plan.
+struct Pages {
+    instances: Semaphore,
+    volumes: Semaphore,
+}
+
+async fn plan_region(aws: &Aws, policy: &Policy, place: Place, pages: &Pages, jobs: Sender<Job>) -> RegionSummary {
     let ec2 = aws.ec2(place.role.as_ref(), &place.region).await;
     let mut survey = Survey::new(policy, place);
     let read = match ec2 {
@@ -52,7 +60,7 @@ async fn read_region(
     ec2: &Ec2,
     policy: &Policy,
     survey: &mut Survey<'_>,
-    pages: &Semaphore,
+    pages: &Pages,
     jobs: &Sender<Job>,
 ) -> Result<(), ApiError> {
     let (instance_tags, volume_tags, state) = match policy.select.resource {
@@ -60,14 +68,14 @@ async fn read_region(
         Resource::Volume(state) => (&TagMatch::default(), &policy.select.tags, state_filter(state)),
     };
     let mut instances = pin!(ec2.instances(instance_tags));
-    while let Some((page, _held)) = next_page(&mut instances, pages).await? {
+    while let Some((page, _held)) = next_page(&mut instances, &pages.instances).await? {
         survey.add_instances(page);
     }
     if survey.needs_no_volumes() {
         return Ok(());
     }
     let mut volumes = pin!(ec2.volumes(volume_tags, state));
-    while let Some((page, _held)) = next_page(&mut volumes, pages).await? {
+    while let Some((page, _held)) = next_page(&mut volumes, &pages.volumes).await? {
         for volume in page {
             send(jobs, survey.add_volume(&volume)).await;
         }
