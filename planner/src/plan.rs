@@ -17,10 +17,11 @@ use crate::summary::{RegionSummary, Summary};
 use crate::survey::Survey;
 
 /// A page of a thousand volumes takes megabytes as XML and as values: thirty of them at once would be most of a small
-/// Lambda's memory. All Regions are read at once, and take turns at holding a page.
+/// Lambda's memory. An audit reads all Regions at once, and they take turns at holding a page.
 pub(crate) const PAGES_AT_ONCE: usize = 8;
-/// Of instances, and as many of volumes: a plan's first jobs need not wait until the instances of all Regions are read.
-const PAGES_OF_EACH: usize = 5;
+/// A plan reads so many lists of instances at once, and as many of volumes, each a page at a time: its first jobs need not
+/// wait until the instances of all Regions are read.
+const LISTS_AT_ONCE: usize = 5;
 
 /// Plans a run of `policy`: sends its jobs to `jobs` as they are found, and gives a summary.
 ///
@@ -32,24 +33,24 @@ pub async fn plan(aws: &Aws, policy: &Policy, default_regions: &Regions, jobs: S
     let regions = policy.regions.as_ref().unwrap_or(default_regions);
     let (places, errors) = places(aws, &policy.accounts, regions).await;
     summary.errors = errors;
-    let pages = &Pages { instances: Semaphore::new(PAGES_OF_EACH), volumes: Semaphore::new(PAGES_OF_EACH) };
-    let planned = places.into_iter().map(|place| plan_region(aws, policy, place, pages, jobs.clone()));
+    let lists = &Lists { instances: Semaphore::new(LISTS_AT_ONCE), volumes: Semaphore::new(LISTS_AT_ONCE) };
+    let planned = places.into_iter().map(|place| plan_region(aws, policy, place, lists, jobs.clone()));
     summary.regions = future::join_all(planned).await;
     summary.jobs = summary.regions.iter().map(|region| region.jobs).sum();
     summary
 }
 
-/// The rights to hold a page of a plan.
-struct Pages {
+/// The rights to read a list. The semaphores are never closed; were they, the lists would be read all the same.
+struct Lists {
     instances: Semaphore,
     volumes: Semaphore,
 }
 
-async fn plan_region(aws: &Aws, policy: &Policy, place: Place, pages: &Pages, jobs: Sender<Job>) -> RegionSummary {
+async fn plan_region(aws: &Aws, policy: &Policy, place: Place, lists: &Lists, jobs: Sender<Job>) -> RegionSummary {
     let ec2 = aws.ec2(place.role.as_ref(), &place.region).await;
     let mut survey = Survey::new(policy, place);
     let read = match ec2 {
-        Ok(ec2) => read_region(&ec2, policy, &mut survey, pages, &jobs).await,
+        Ok(ec2) => read_region(&ec2, policy, &mut survey, lists, &jobs).await,
         Err(error) => Err(error),
     };
     survey.finish(read.err().map(|error| error.to_string()))
@@ -60,22 +61,26 @@ async fn read_region(
     ec2: &Ec2,
     policy: &Policy,
     survey: &mut Survey<'_>,
-    pages: &Pages,
+    lists: &Lists,
     jobs: &Sender<Job>,
 ) -> Result<(), ApiError> {
     let (instance_tags, volume_tags, state) = match policy.select.resource {
         Resource::Instance => (&policy.select.tags, &TagMatch::default(), Some("in-use")),
         Resource::Volume(state) => (&TagMatch::default(), &policy.select.tags, state_filter(state)),
     };
-    let mut instances = pin!(ec2.instances(instance_tags));
-    while let Some((page, _held)) = next_page(&mut instances, &pages.instances).await? {
-        survey.add_instances(page);
+    {
+        let _held = lists.instances.acquire().await.ok();
+        let mut instances = pin!(ec2.instances(instance_tags));
+        while let Some(page) = instances.try_next().await? {
+            survey.add_instances(page);
+        }
     }
     if survey.needs_no_volumes() {
         return Ok(());
     }
+    let _held = lists.volumes.acquire().await.ok();
     let mut volumes = pin!(ec2.volumes(volume_tags, state));
-    while let Some((page, _held)) = next_page(&mut volumes, &pages.volumes).await? {
+    while let Some(page) = volumes.try_next().await? {
         for volume in page {
             send(jobs, survey.add_volume(&volume)).await;
         }
