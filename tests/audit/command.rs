@@ -31,7 +31,8 @@ pub(super) fn world() -> (World, Vec<String>) {
     let stray = world.add_volume(ACCOUNT, REGION, tags(&[("Name", "stray")]));
     add_daily(&world, &fresh, 3, "7");
     let volumes = vec![fresh, never, scratch, stray];
-    let long_ago = world.clock.now() - TimeDelta::days(30);
+    // Before the first day of a report by more than an RPO, at whatever hour.
+    let long_ago = world.clock.now() - TimeDelta::days(40);
     volumes.iter().for_each(|volume| world.change_volume(REGION, volume, |volume| volume.created = long_ago));
     (world, volumes)
 }
