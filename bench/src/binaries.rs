@@ -21,6 +21,7 @@ pub fn folder(given: Option<PathBuf>) -> Result<PathBuf> {
 }
 
 /// Where cargo builds.
+#[expect(clippy::disallowed_methods, reason = "cargo says it in the environment, and no configuration of ours does")]
 pub fn target() -> PathBuf {
     let given = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"))
