@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How many jobs of a lane the planner marks as its burst: what a full bucket holds when a run begins. EC2's holds 100
-/// and refills five a second; at [`BURST_PACE`] times as much, so many calls leave a tenth of it for others.
+/// and refills five a second; at four times a lane's rate, so many calls leave a tenth of it for others.
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
 pub const BURST_JOBS: usize = 120;
 /// How many times as fast as its rate a lane calls for the jobs of its burst.
