@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
-use futures::{Stream, future};
+use futures::{Stream, TryStreamExt, future};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 use shared::aws::Aws;
@@ -32,7 +32,6 @@ use tokio::sync::mpsc::Sender;
 use self::region::Region;
 pub use self::summary::{Coverage, RegionCoverage, Uncovered, Unselected};
 use crate::place::{Place, places};
-use crate::plan::{PAGES_AT_ONCE, next_page};
 #[cfg(doc)]
 use crate::survey::Survey;
 
@@ -117,6 +116,10 @@ impl Meter {
     }
 }
 
+/// So many lists are read at once, each a page at a time, because of what a page takes in memory. The semaphore is never
+/// closed; were it, the lists would be read all the same.
+const LISTS_AT_ONCE: usize = 8;
+
 /// Audits a policy at `now`: a verdict for each volume that it selects, in a summary by place.
 pub async fn audit(
     aws: &Aws,
@@ -127,8 +130,8 @@ pub async fn audit(
 ) -> Coverage {
     let regions = audit.policy.regions.as_ref().unwrap_or(default_regions);
     let (places, errors) = places(aws, &audit.policy.accounts, regions).await;
-    let pages = &Semaphore::new(PAGES_AT_ONCE);
-    let read = places.into_iter().map(|place| read(aws, audit, place, now, &wanted, pages));
+    let lists = &Semaphore::new(LISTS_AT_ONCE);
+    let read = places.into_iter().map(|place| read(aws, audit, place, now, &wanted, lists));
     let read = future::join_all(read).await;
 
     let case = Case { rpo: audit.rpo, slot: None, now };
@@ -137,7 +140,7 @@ pub async fn audit(
     let policy = &audit.policy.of_slot(case.slot.unwrap_or(audit.policy.slot), now);
     let judged = read.into_iter().map(|Read { place, known }| async {
         match known {
-            Ok(known) => Region::new(policy, place, case, known).judge(pages, &wanted).await,
+            Ok(known) => Region::new(policy, place, case, known).judge(lists, &wanted).await,
             Err(error) => RegionCoverage::unknown(&place, error.to_string()),
         }
     });
@@ -157,7 +160,7 @@ struct Known {
     stock: Stock,
 }
 
-async fn read(aws: &Aws, audit: &Audit, place: Place, now: DateTime<Utc>, wanted: &Wanted, pages: &Semaphore) -> Read {
+async fn read(aws: &Aws, audit: &Audit, place: Place, now: DateTime<Utc>, wanted: &Wanted, lists: &Semaphore) -> Read {
     let known = async {
         let ec2 = aws.ec2(place.role.as_ref(), &place.region).await?;
         let mut lines = Lines::new(&place.account, &audit.policy.name, now);
@@ -166,7 +169,8 @@ async fn read(aws: &Aws, audit: &Audit, place: Place, now: DateTime<Utc>, wanted
             Reading::Managed => Box::pin(ec2.managed_snapshots()),
             Reading::All => Box::pin(ec2.all_snapshots()),
         };
-        while let Some((page, _held)) = next_page(&mut snapshots, pages).await? {
+        let _held = lists.acquire().await.ok();
+        while let Some(page) = snapshots.try_next().await? {
             wanted.meter.snapshots.fetch_add(page.len(), Ordering::Relaxed);
             for snapshot in &page {
                 lines.add(snapshot);

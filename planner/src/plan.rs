@@ -2,25 +2,23 @@
 
 use std::pin::pin;
 
-use futures::{Stream, TryStreamExt, future};
+use futures::{TryStreamExt, future};
 use shared::aws::Aws;
 use shared::aws::ec2::Ec2;
 use shared::vocabulary::api_error::ApiError;
 use shared::vocabulary::job::Job;
 use shared::vocabulary::policy::{Policy, Regions};
 use shared::vocabulary::selection::{AttachmentState, Resource, TagMatch};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::place::{Place, places};
 use crate::summary::{RegionSummary, Summary};
 use crate::survey::Survey;
 
 /// A page of a thousand volumes takes megabytes as XML and as values: thirty of them at once would be most of a small
-/// Lambda's memory. An audit reads all Regions at once, and they take turns at holding a page.
-pub(crate) const PAGES_AT_ONCE: usize = 8;
-/// A plan reads so many lists of instances at once, and as many of volumes, each a page at a time: its first jobs need not
-/// wait until the instances of all Regions are read.
+/// Lambda's memory. So many lists of instances are read at once, each a page at a time, and as many of volumes: the first
+/// jobs need not wait until the instances of all Regions are read.
 const LISTS_AT_ONCE: usize = 5;
 
 /// Plans a run of `policy`: sends its jobs to `jobs` as they are found, and gives a summary.
@@ -68,13 +66,7 @@ async fn read_region(
         Resource::Instance => (&policy.select.tags, &TagMatch::default(), Some("in-use")),
         Resource::Volume(state) => (&TagMatch::default(), &policy.select.tags, state_filter(state)),
     };
-    {
-        let _held = lists.instances.acquire().await.ok();
-        let mut instances = pin!(ec2.instances(instance_tags));
-        while let Some(page) = instances.try_next().await? {
-            survey.add_instances(page);
-        }
-    }
+    read_instances(ec2, instance_tags, survey, &lists.instances).await?;
     if survey.needs_no_volumes() {
         return Ok(());
     }
@@ -91,14 +83,19 @@ async fn read_region(
     Ok(())
 }
 
-/// The next page, and the right to hold it in memory.
-pub(crate) async fn next_page<'a, T>(
-    list: &mut (impl Stream<Item = Result<T, ApiError>> + Unpin),
-    pages: &'a Semaphore,
-) -> Result<Option<(T, Option<SemaphorePermit<'a>>)>, ApiError> {
-    // The semaphore is never closed; were it, the page would be read all the same.
-    let held = pages.acquire().await.ok();
-    Ok(list.try_next().await?.map(|page| (page, held)))
+/// Reads the instances with `tags` into `survey`, when one of `lists` is free.
+pub(crate) async fn read_instances(
+    ec2: &Ec2,
+    tags: &TagMatch,
+    survey: &mut Survey<'_>,
+    lists: &Semaphore,
+) -> Result<(), ApiError> {
+    let _held = lists.acquire().await.ok();
+    let mut instances = pin!(ec2.instances(tags));
+    while let Some(page) = instances.try_next().await? {
+        survey.add_instances(page);
+    }
+    Ok(())
 }
 
 fn state_filter(state: AttachmentState) -> Option<&'static str> {

@@ -90,11 +90,11 @@ impl<'a> Survey<'a> {
                 *self.summary.skipped.entry(skip).or_default() += 1;
                 None
             }
-            Found::Selected(job) => {
-                let burst = self.summary.jobs < BURST_JOBS;
+            Found::Selected(mut job) => {
+                job.burst = self.summary.jobs < BURST_JOBS;
                 self.summary.volumes += 1;
                 self.summary.jobs += 1;
-                Some(Job { burst, ..*job })
+                Some(*job)
             }
         }
     }

@@ -153,7 +153,7 @@ impl Lanes {
 
     /// Stays until the lane may be left.
     async fn leave(&self, turn: Arc<Turn>) -> Option<(Job, Step)> {
-        let time = self.paced(&turn.lane, |pace, now| pace.leave().filter(|time| *time > now))?;
+        let time = self.paced(&turn.lane, |pace, _| pace.leave())?;
         tokio::select! {
             () = sleep_until(time.into()) => {}
             () = turn.stop.reached() => {}

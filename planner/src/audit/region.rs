@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 
+use futures::TryStreamExt;
 use shared::aws::ec2::Ec2;
 use shared::rules::coverage::{Case, GRACE, Line, Verdict, findings, is_missed, verdict};
 use shared::vocabulary::api_error::ApiError;
@@ -14,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::{Known, RegionCoverage, Row, Unselected, Wanted};
 use crate::place::Place;
-use crate::plan::next_page;
+use crate::plan::read_instances;
 use crate::survey::{Found, Survey};
 
 /// What is known of a place so far.
@@ -39,9 +40,9 @@ impl<'a> Region<'a> {
 
     /// The verdicts, which are told when the place is read whole. The jobs of what was missed are not held back: all
     /// snapshots are known, so that each can only add what is missing.
-    pub async fn judge(mut self, pages: &Semaphore, wanted: &Wanted) -> RegionCoverage {
+    pub async fn judge(mut self, lists: &Semaphore, wanted: &Wanted) -> RegionCoverage {
         let ec2 = self.known.ec2.clone();
-        match self.read(&ec2, pages, wanted).await {
+        match self.read(&ec2, lists, wanted).await {
             Err(error) => {
                 let jobs = self.coverage.jobs;
                 RegionCoverage { jobs, ..RegionCoverage::unknown(&self.place, error.to_string()) }
@@ -59,18 +60,16 @@ impl<'a> Region<'a> {
 
     /// All volumes, so that those are seen as well that no policy selects. What EC2's filters would have left out, the
     /// survey leaves out: it looks at everything again.
-    async fn read(&mut self, ec2: &Ec2, pages: &Semaphore, wanted: &Wanted) -> Result<(), ApiError> {
+    async fn read(&mut self, ec2: &Ec2, lists: &Semaphore, wanted: &Wanted) -> Result<(), ApiError> {
         let mut survey = Survey::new(self.policy, self.place.clone());
         let instance_tags = match self.policy.select.resource {
             Resource::Instance => &self.policy.select.tags,
             Resource::Volume(_) => &TagMatch::default(),
         };
-        let mut instances = pin!(ec2.instances(instance_tags));
-        while let Some((page, _held)) = next_page(&mut instances, pages).await? {
-            survey.add_instances(page);
-        }
+        read_instances(ec2, instance_tags, &mut survey, lists).await?;
+        let _held = lists.acquire().await.ok();
         let mut volumes = pin!(ec2.volumes(&TagMatch::default(), None));
-        while let Some((page, _held)) = next_page(&mut volumes, pages).await? {
+        while let Some(page) = volumes.try_next().await? {
             for volume in &page {
                 self.add(&mut survey, volume, wanted).await;
             }
