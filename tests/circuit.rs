@@ -8,6 +8,7 @@ use simulator::faults::{Effect, Fault, Latency};
 use simulator::fleet::Fleet;
 use simulator::world::World;
 
+use crate::dlq::now;
 use crate::stack::{ACCOUNT, Stack};
 
 const REGION: &str = "eu-central-1";
@@ -47,11 +48,6 @@ fn creates_of(stack: &Stack, volume: &str) -> usize {
     let history = stack.world().history();
     let calls = history.calls_from(0).iter().filter(|call| &*call.action == "CreateSnapshot");
     calls.filter(|call| call.resources.iter().any(|resource| **resource == *volume)).count()
-}
-
-#[expect(clippy::disallowed_methods, reason = "deadlines are of this world")]
-fn now() -> DateTime<Utc> {
-    Utc::now()
 }
 
 const SOON: Duration = Duration::from_secs(120);

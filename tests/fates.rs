@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_config::Region;
 use aws_sdk_sqs::types::QueueAttributeName;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures::StreamExt;
 use serde_json::json;
 use shared::aws::Aws;
@@ -23,6 +23,7 @@ use worker::lanes::{Lanes, Outcome, Step};
 use worker::{Clock, Stop, Worker};
 
 use crate::circuit;
+use crate::dlq::now;
 use crate::emulator::Emulator;
 use crate::proxy::Proxy;
 use crate::stack::ACCOUNT;
@@ -32,11 +33,6 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/snapkeep";
 
 fn job(number: usize, volume: &str, attempt: u32) -> Job {
     Job::parse(&circuit::job(json!({"job": format!("j-{number}"), "volume": volume, "attempt": attempt}))).unwrap()
-}
-
-#[expect(clippy::disallowed_methods, reason = "waits are of this world")]
-fn now() -> DateTime<Utc> {
-    Utc::now()
 }
 
 /// What stands for a row's code on the wire: one of those that begin so.

@@ -16,14 +16,10 @@ use worker::lanes::Lanes;
 use worker::{Clock, Stop};
 
 use crate::circuit;
+use crate::dlq::now;
 use crate::stack::ACCOUNT;
 
 const REGION: &str = "eu-central-1";
-
-#[expect(clippy::disallowed_methods, reason = "waits are of this world")]
-fn now() -> DateTime<Utc> {
-    Utc::now()
-}
 
 async fn lanes(url: &str) -> Lanes {
     let aws = Arc::new(Aws::at_endpoint(url, ACCOUNT).await);
